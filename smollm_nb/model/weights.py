@@ -77,7 +77,7 @@ class _Cursor:
         size = np.dtype(_NUMBERS[kind]).itemsize
         return np.frombuffer(self.take(self.count(size, field)*size, field), _NUMBERS[kind]).tolist()
 
-# %% ../../nbs/model/250_weights.ipynb #f6072c55
+# %% ../../nbs/model/250_weights.ipynb #0682d96a
 @dataclass(frozen=True)
 class GGUFTensor:
     "Where a tensor lies and what it is."
@@ -99,7 +99,7 @@ class GGUF:
     )->np.ndarray: # float32, in PyTorch's order of axes
         "A tensor's weights, dequantised."
         t = self.tensors[name]
-        out = dequantize(self.data[t.start:t.start + t.nbytes], t.kind).reshape(t.shape)
+        with np.errstate(all='ignore'): out = dequantize(self.data[t.start:t.start + t.nbytes], t.kind).reshape(t.shape) # judged by the next line
         if not np.isfinite(out).all(): raise GGUFError(f'{self.path}: {name}: weights that are not finite; the file is damaged, fetch it again')
         return out
 

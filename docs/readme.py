@@ -1,0 +1,12 @@
+"README.md from nbs/index.ipynb: markdown and code as they stand, links turned to the notebooks' place."
+import re
+from pathlib import Path
+
+import nbformat
+from nbconvert import MarkdownExporter
+
+root = Path(__file__).resolve().parent.parent
+body, _ = MarkdownExporter().from_notebook_node(nbformat.read(root/'nbs'/'index.ipynb', as_version=4))
+body = re.sub(r'\]\((?!\w+:)([^)\s#]+\.ipynb)', r'](nbs/\1', body)
+notice = '<!-- Made from nbs/index.ipynb by `make export`; edit that. -->\n'
+(root/'README.md').write_text(notice + re.sub(r'\n{3,}', '\n\n', body).strip() + '\n')
