@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from .files import UserError, json_hash, project_root
 
-# %% ../nbs/010_settings.ipynb #4a394fb1
+# %% ../nbs/010_settings.ipynb #cc4d3713
 class RecipeError(UserError): "A mistake in settings.ini, named by file, line, section and key."
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class CorpusSettings:
     sources: tuple[str,...]         # where documents come from: samples, machine, folder, warc, hub
     source_path: str                # file or folder of the `folder` and `warc` sources, '' for none
     page_modules: tuple[str,...]    # modules whose pydoc pages are read; 'stdlib' stands for the standard library's list
+    docstring_modules: tuple[str,...] # modules whose documented classes and functions become pages
     python_modules: tuple[str,...]  # modules whose Python files are read, likewise
     tasks: int                      # parts that each pipeline is cut into (output files per data set)
     topics: int                     # topics that are searched for
@@ -32,6 +33,7 @@ class CorpusSettings:
     written_documents: int          # documents to write anew; 0 for the writer 'sample'
     language: str                   # two-letter code that is kept
     language_threshold: float       # smallest language score that is kept
+    min_alpha_words: float          # smallest share of words with a letter (Gopher's rule; published: 0.8)
     edu_threshold: int              # smallest educational score of a page that is kept (0-5)
     python_edu_threshold: int       # smallest educational score of a Python file that is kept (0-5)
     minhash_ngram: int              # words per shingle

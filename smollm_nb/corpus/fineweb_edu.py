@@ -99,9 +99,9 @@ class Encoder:
             out[part] = self._pool([rows[i] for i in part])
         return out
 
-# %% ../../nbs/corpus/150_fineweb_edu.ipynb #207d16c4
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #6170da8f
 def scored_pages(
-)->list: # The rows of the pages' index (id, score, …) with the key `text` added
+)->list: # The rows of the pages' index (file, url, score, …) with the key `text` added
     "The sample pages as text with their hand scores."
     from smollm_nb.corpus.web import extract_text
     folder = samples('pages')
@@ -130,7 +130,7 @@ def cohen_kappa(
     penalty = (i[:,None] - i)**2 if quadratic else i[:,None] != i
     return float(1 - (penalty*observed).sum() / (penalty*expected).sum())
 
-# %% ../../nbs/corpus/150_fineweb_edu.ipynb #01a2abcc
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #8021f9f0
 @dataclass(frozen=True)
 class ScoreHead:
     "One weight per number of the embedding and a constant."
@@ -170,13 +170,13 @@ class ScoreHead:
 def fit_head(
     X:np.ndarray,   # (n, D) embeddings
     y,              # (n,) hand scores
-    alpha:float=1., # Ridge penalty on the weights
+    alpha:float=1., # Ridge penalty on the weights, above 0
 )->ScoreHead:       # The head with the least penalised squared error
     "Ridge regression in closed form."
     X, y = np.asarray(X, np.float64), np.asarray(y, np.float64)
     x_mean, y_mean = X.mean(0), y.mean()
     Xc = X - x_mean
-    w = np.linalg.solve(Xc.T @ Xc + alpha*np.eye(X.shape[1]), Xc.T @ (y - y_mean))
+    w = Xc.T @ np.linalg.solve(Xc @ Xc.T + alpha*np.eye(len(y)), y - y_mean)
     return ScoreHead(w, float(y_mean - x_mean @ w), float(alpha))
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #5a2765b5
@@ -291,13 +291,13 @@ class EduStep(BaseFilter):
         doc.metadata['drop_reason'] = f'{self.label}<{self.threshold}'
         return False, doc.metadata['drop_reason']
 
-# %% ../../nbs/corpus/150_fineweb_edu.ipynb #934cd295
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #38af4366
 def edu_steps(
-    dropped_folder,     # Where the dropped pages go, as JSON lines with their reasons
+    dropped_folder,     # Parent of the bins of dropped pages
     head:ScoreHead=None,# From `train_edu_head`; None fits it now
     threshold:int=3,    # Smallest `int_score` that is kept (published: 3)
 )->list:                # One pipeline step
     "The educational filter for web pages with its bin."
     from datatrove.pipeline.writers import JsonlWriter
-    writer = JsonlWriter(str(dropped_folder), compression='zstd')
+    writer = JsonlWriter(f'{dropped_folder}/edu_score', compression='zstd')
     return [EduStep(train_edu_head() if head is None else head, threshold, exclusion_writer=writer)]

@@ -8,15 +8,16 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/mixture.html.md"""
 __all__ = ['UNIT', 'WINDOW', 'encode_documents', 'ShardError', 'write_shard', 'TokenShard', 'rows_given', 'MixtureError',
            'PackedMixture', 'source_tokens']
 
-# %% ../../nbs/corpus/190_mixture.ipynb #7118e306
+# %% ../../nbs/corpus/190_mixture.ipynb #b91f5832
 import copy, zlib
 from functools import lru_cache
 from pathlib import Path
 import numpy as np
 import torch
+from .tokenizer import valid_text
 from ..files import UserError, atomic_write
 
-# %% ../../nbs/corpus/190_mixture.ipynb #d6b6a47e
+# %% ../../nbs/corpus/190_mixture.ipynb #e72c660c
 def encode_documents(
     tokenizer,      # A `Tokenizer`
     texts,          # Iterable of documents
@@ -24,7 +25,7 @@ def encode_documents(
 )->list[list[int]]: # Ids of each document; no id is that of a control token
     "Encode documents literally: characters that spell a control token stay ordinary text."
     core = copy.deepcopy(tokenizer.core); core.encode_special_tokens = True
-    texts = list(texts)
+    texts = [valid_text(t) for t in texts]
     return [e.ids for i in range(0, len(texts), batch) for e in core.encode_batch_fast(texts[i:i + batch], add_special_tokens=False)]
 
 # %% ../../nbs/corpus/190_mixture.ipynb #87a9424a

@@ -58,7 +58,7 @@ def blob_id(
     data = text.encode('utf-8', 'surrogatepass')
     return hashlib.sha1(b'blob %d\0' % len(data) + data).hexdigest()
 
-# %% ../../nbs/corpus/155_python_edu.ipynb #b68c29b1
+# %% ../../nbs/corpus/155_python_edu.ipynb #4c57ef96
 class SoundCode(BaseFilter):
     "Keep Python files that are long enough and that Python can parse; add the hub's columns."
     name = '🐍 Sound code'
@@ -86,7 +86,7 @@ class SoundCode(BaseFilter):
         return False, reason
 
 def python_steps(
-    dropped_folder,      # Where the dropped files go, as JSON lines with their reasons
+    dropped_folder,      # Parent of the bins of dropped files
     threshold:int=4,     # Smallest `int_score` that is kept (published: 4)
     head:ScoreHead=None, # From `train_python_head`; None fits it now
 )->list:                 # Pipeline steps

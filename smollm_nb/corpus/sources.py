@@ -6,7 +6,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/sources.html.md"""
 
 # %% auto #0
 __all__ = ['decode_page', 'SourceError', 'SetAside', 'sample_pages', 'expand_modules', 'mask_page', 'machine_page',
-           'machine_pages', 'python_files', 'folder_documents', 'warc_documents', 'web_documents', 'SourceStep']
+           'machine_pages', 'docstring_page', 'docstring_pages', 'python_files', 'folder_documents', 'warc_documents',
+           'web_documents', 'SourceStep']
 
 # %% ../../nbs/corpus/105_sources.ipynb #cff123cb
 import contextlib, hashlib, importlib, io, os, pkgutil, pydoc, re, sys, sysconfig, warnings
@@ -133,6 +134,51 @@ def machine_pages(
             aside.add(name, f'module cannot be rendered ({type(e).__name__})')
         else: yield Document(text=html, id=f'machine/{name}', metadata=dict(url=f'pydoc://{name}', kind='html'))
 
+# %% ../../nbs/corpus/105_sources.ipynb #d98041fb
+def _layout(doc):
+    "A docstring as HTML."
+    import html
+    out = []
+    for block in re.split(r'\n\s*\n', doc):
+        lines = block.split('\n')
+        if len(lines) > 1 and re.fullmatch(r'[-=~^*"]{3,}', lines[1].strip()): out.append(f'<h2>{html.escape(lines[0].strip())}</h2>'); lines = lines[2:]
+        body = '\n'.join(lines)
+        if not body.strip(): continue
+        code = lines[0].startswith('   ') or body.lstrip().startswith('>>>')
+        out.append(f'<pre>{html.escape(body)}</pre>' if code else f'<p>{html.escape(" ".join(l.strip() for l in lines))}</p>')
+    return '\n'.join(out)
+
+def docstring_page(
+    name:str, # Title of the page
+    doc:str,  # A docstring, indentation removed
+)->str:       # HTML
+    "A documentation page for one object."
+    return mask_page(f'<!doctype html><html><head><title>{name}</title></head><body><nav><a href="index.html">Index</a></nav><article><h1>{name}</h1>\n{_layout(doc)}\n</article></body></html>')
+
+def _documented(module):
+    "Public classes and functions that a module defines, with their docstrings."
+    import inspect
+    for name, obj in sorted(vars(module).items()):
+        if name.startswith('_') or not (inspect.isclass(obj) or inspect.isroutine(obj)) or getattr(obj, '__module__', None) != module.__name__: continue
+        yield name, inspect.getdoc(obj) or ''
+
+def docstring_pages(
+    modules,        # Module names, as for `expand_modules`
+    aside:SetAside, # Receives modules that cannot be imported
+    rank:int=0,     # Read the modules rank, rank + world_size, …
+    world_size:int=1,
+    min_chars:int=300, # Shorter docstrings get no page
+):                  # Iterator of `Document`; text is HTML
+    "Pages of documented classes and functions of modules that are installed here."
+    for i, name in enumerate(expand_modules(modules)):
+        if i % world_size != rank: continue
+        try:
+            with _quiet(): found = [(n, d) for n, d in _documented(importlib.import_module(name)) if len(d) >= min_chars]
+        except BaseException as e:
+            if isinstance(e, (KeyboardInterrupt, MemoryError)): raise
+            aside.add(name, 'module not installed' if isinstance(e, ModuleNotFoundError) else f'module cannot be rendered ({type(e).__name__})'); continue
+        for n, doc in found: yield Document(text=docstring_page(f'{name}.{n}', doc), id=f'docs/{name}.{n}', metadata=dict(url=f'pydoc://{name}.{n}', kind='html'))
+
 # %% ../../nbs/corpus/105_sources.ipynb #51370c7f
 def _source_of(module):
     spec = importlib.util.find_spec(module)
@@ -234,10 +280,11 @@ def warc_documents(
                     else: aside.add(f'{p.name}:{n}', 'empty')
         except Exception as e: aside.add(f'{p.name}:{n + 1}', f'broken WARC record ({type(e).__name__})')
 
-# %% ../../nbs/corpus/105_sources.ipynb #93702931
+# %% ../../nbs/corpus/105_sources.ipynb #39e827e8
 def web_documents(
     sources,        # samples, machine, folder, warc
-    page_modules,   # Modules of the machine source
+    page_modules,   # Modules of the machine source, one page each
+    docstring_modules, # Modules of the machine source, one page per documented object
     source_path:str,# Path of the folder or WARC source
     aside:SetAside, # Receives what could not be read
     rank:int=0, world_size:int=1,
@@ -245,7 +292,9 @@ def web_documents(
     "Pages of all the sources that a recipe names."
     for s in sources:
         if s == 'samples': yield from (p for i, p in enumerate(sample_pages(aside if rank == 0 else SetAside())) if i % world_size == rank)
-        elif s == 'machine': yield from machine_pages(page_modules, aside, rank, world_size)
+        elif s == 'machine':
+            yield from machine_pages(page_modules, aside, rank, world_size)
+            yield from docstring_pages(docstring_modules, aside, rank, world_size)
         elif s == 'folder': yield from folder_documents(source_path, aside, rank, world_size)
         elif s == 'warc': yield from warc_documents(source_path, aside, rank, world_size)
         else: raise SourceError(f'corpus.sources: {s!r} cannot be read on this machine yet; use samples, machine, folder or warc')

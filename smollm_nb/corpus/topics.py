@@ -135,7 +135,7 @@ def parse_subtopics(
     for i, text in lines[:n]: names.setdefault(topic_words(_entry(text, i)), _entry(text, i))
     return list(names.values())
 
-# %% ../../nbs/corpus/110_topics.ipynb #0befbb51
+# %% ../../nbs/corpus/110_topics.ipynb #eac60a87
 def grow_topics(
     topics:list, # `Topic`s to split
     ask,         # Callable: a request -> the model's answer
@@ -146,5 +146,6 @@ def grow_topics(
     for t in topics:
         try: names = parse_subtopics(ask(subtopic_prompt(t, n)), n)
         except SubtopicError: bad += 1; continue
-        for name in names: grown.setdefault(topic_words(name), Topic(t.category, t.subcategory, name))
+        for name in names:
+            if not topic_words(name) <= topic_words(t.query): grown.setdefault(topic_words(name), Topic(t.category, t.subcategory, name))
     return list(grown.values()), bad

@@ -35,10 +35,10 @@ def extract_text(
     except (Exception, RecursionError): text = None
     return (text or '').replace('\xa0', ' ')
 
-# %% ../../nbs/corpus/140_web.ipynb #52ae7727
+# %% ../../nbs/corpus/140_web.ipynb #d9bf1d60
 def _identifier():
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
-    if not hasattr(_identifier, 'it'): _identifier.it = LanguageIdentifier.from_pickled_model(MODEL_FILE, norm_probs=True)
+    if not hasattr(_identifier, 'it'): _identifier.it = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     return _identifier.it
 
 def language(
