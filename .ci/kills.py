@@ -84,7 +84,7 @@ def die(death, folder, settings, seconds, marker):
         wait_for(folder/'smoke'/'.corpus.partial', p)
         end = time.time() + 120
         while time.time() < end:
-            workers = [c for c in family(psutil.Process(p.pid))[1:] if 'spawn_main' in ' '.join(c.cmdline())]
+            workers = [c for c in family(psutil.Process(p.pid))[1:] if "spawn_main" in " ".join(c.cmdline())]
             if workers: time.sleep(random.uniform(0.5, 3)); break
             time.sleep(0.01)
         os.kill(random.choice(workers).pid, signal.SIGKILL)

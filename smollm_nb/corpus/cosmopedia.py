@@ -6,8 +6,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/cosmopedia.html.md"""
 
 # %% auto #0
 __all__ = ['AUDIENCES', 'FORMATS', 'BANS', 'SYSTEM', 'SEED_CHARS', 'SHARES', 'MIXED', 'CosmopediaError', 'build_prompt',
-           'share_counts', 'styles', 'Prompt', 'plan_prompts', 'clean_opening', 'whole_sentences', 'repeated_share',
-           'keep_output', 'write_documents']
+           'share_counts', 'styles', 'Prompt', 'plan_prompts', 'clean_opening', 'whole_sentences', 'clean_closing',
+           'repeated_share', 'keep_output', 'write_documents']
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #6aa76603
 import random, re, shutil
@@ -105,13 +105,13 @@ def plan_prompts(
     return [Prompt(build_prompt(hit.passage, t.topic, audience, format), audience, format, hit.page_id)
             for (t, hit), (audience, format) in zip(seeds, styles(n, seed))]
 
-# %% ../../nbs/corpus/130_cosmopedia.ipynb #16ac99c4
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #5762bb6a
 _OPENINGS = [re.compile(p, re.I) for p in (
     r'(?:#+[^\n]*|\*\*[^*\n]{1,100}\*\*:?|title:[^\n]*|<<[^>\n]*>>|[-=*_]{3,})[ \t]*\n+',                               # a title or a rule on a line of its own
     r'(?:sure|certainly|of course|absolutely|great|okay|yes)\b[^.!?:\n]{0,60}[!.:,]\s+(?=\S)',                           # the assistant agrees
     r'here(?: is|\'s|’s| are)\b[^.!?\n]{0,160}:\s+',                                                                    # and announces
     r'(?:hello|hi|hey|alright|greetings|dear|good (?:morning|day|evening)|ladies and gentlemen)\b[^.!?\n]{0,120}[.!?]\s+',                           # a greeting
-    r'(?:welcome|my name is|today,? (?:we|i|let)\b|let[\'’]?s (?:dive|explore|talk|take a look|get started|start|begin)|(?:i am|i\'m|i’m|we are|we\'re|we’re) (?:so |very )?(?:excited|glad|happy|thrilled|here)\b)[^.!?\n]{0,240}[.!?]\s+',
+    r'(?:welcome|my name is|today,? (?:we|i|let)\b|let[\'’]?s (?:dive|explore|talk|take a look|get started|start|begin)|(?:i am|i\'m|i’m|we are|we\'re|we’re) (?:so |very )?(?:excited|glad|happy|thrilled|here|ready)\b|what an? (?:great|wonderful|lovely|interesting)\b)[^.!?\n]{0,240}[.!?]\s+',
     r'in this (?:section|chapter|article|post|blog post|guide|lesson|text|passage|unit)\b[^.!?\n]{0,240}[.!?]\s+',      # the text about the text
     r'once upon a time,?\s+')]
 
@@ -131,7 +131,18 @@ def whole_sentences(
     ends = [m.end() for m in re.finditer(r'[.!?]["”’\')\]*]*(?=\s|$)', text) if not re.search(r'(?:^|\n)\s*\d+$', text[:m.start()])]
     return text[:ends[-1]] if ends else text
 
-# %% ../../nbs/corpus/130_cosmopedia.ipynb #fd89c9ac
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #6f9d5271
+_CLOSING = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"”’)*])|\A|\n)\s*(?:so,? )?(?:i hope (?:this|that|you)|let me know|feel free|please (?:let me|feel free|go ahead)|(?:do|would) you (?:want|like|have)|"
+                      r"what do you (?:think|say)|if you(?: have|'d like|’d like| want| need)|happy (?:writing|reading|learning)|thank you|p\.s\.|or maybe)[^.!?\n]*[.!?]*[\"”’)*]*\s*\Z", re.I)
+
+def clean_closing(
+    text:str, # What a model wrote, ending with a whole sentence
+)->str:       # The same without courtesies at its end
+    "Strip offers, wishes and questions to the user."
+    while hit := _CLOSING.search(text): text = text[:hit.start()].rstrip()
+    return text
+
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #aba68d48
 _REFUSAL = re.compile(r"\bas an ai\b|\blanguage model\b|\bai assistant\b|\bi(?:'m| am) sorry\b|\bi (?:can ?not|can't) (?:write|help|provide|assist|create)", re.I)
 _TASK = re.compile(
     r"\b(?:the|this|your|my) (?:passage|extract|background|prompt|blog post|section|story|article|guide|writing|essay|text|paragraph|rewritten version)s? "
@@ -156,9 +167,9 @@ def keep_output(
     if tokens < min_tokens: return 'too_short'
     if _REFUSAL.search(text): return 'refusal'
     if _TASK.search(text): return 'about_the_task'
-    if repeated_share(text) > 0.25: return 'repetitive'
+    if repeated_share(text) > 0.15: return 'repetitive'
 
-# %% ../../nbs/corpus/130_cosmopedia.ipynb #057de788
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #16143e05
 def _model_hash(model):
     "Fingerprint of a model by its configuration and its first tensor."
     first = next(model.parameters()).detach().float().cpu().reshape(-1)
@@ -173,7 +184,7 @@ def _fresh(folder, fingerprint):
 
 def _row(prompt, answer, tokenizer, min_tokens):
     "A row of the hub's schema, with its drop_reason."
-    text = whole_sentences(clean_opening(answer)); tokens = len(tokenizer.encode(text))
+    text = clean_closing(whole_sentences(clean_opening(answer))); tokens = len(tokenizer.encode(text))
     return dict(prompt=prompt.prompt, text=text, token_length=tokens, audience=prompt.audience, format=prompt.format,
                 seed_data=prompt.seed_data, drop_reason=keep_output(text, tokens, min_tokens))
 

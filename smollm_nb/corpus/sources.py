@@ -9,13 +9,13 @@ __all__ = ['decode_page', 'SourceError', 'SetAside', 'sample_pages', 'expand_mod
            'machine_pages', 'docstring_page', 'docstring_pages', 'python_files', 'folder_documents', 'warc_documents',
            'web_documents', 'SourceStep']
 
-# %% ../../nbs/corpus/105_sources.ipynb #cff123cb
+# %% ../../nbs/corpus/105_sources.ipynb #a8999c6a
 import contextlib, hashlib, importlib, io, os, pkgutil, pydoc, re, sys, sysconfig, warnings
 from collections import Counter
 from pathlib import Path
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
-from ..files import UserError, read_jsonl, samples
+from ..files import JSONLError, UserError, _open_text, _parse_line, read_jsonl, samples
 
 # %% ../../nbs/corpus/105_sources.ipynb #b988e0cb
 _BOMS = ((b'\xef\xbb\xbf', 'utf-8-sig'), (b'\xff\xfe', 'utf-16'), (b'\xfe\xff', 'utf-16'))
@@ -63,7 +63,7 @@ def sample_pages(
             if not path.exists(): aside.add(path.name, 'missing file'); continue
             yield Document(text=decode_page(path.read_bytes())[0], id=f'samples/{path.stem}', metadata=dict(url=row['url'], kind='html'))
 
-# %% ../../nbs/corpus/105_sources.ipynb #908da0e6
+# %% ../../nbs/corpus/105_sources.ipynb #4f8a9fe5
 _LEFT_OUT = {'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'turtledemo', 'test', 'lib2to3', 'ensurepip', 'venv', 'msilib', 'winreg', 'winsound', 'nt', 'ntpath_', 'msvcrt', '_winapi', 'site', 'sitecustomize', 'usercustomize'}
 
 def _stdlib():
@@ -78,9 +78,13 @@ def _submodules(package):
 
 @contextlib.contextmanager
 def _quiet():
-    "Silence what an import may print or warn."
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter('ignore'); yield
+    "Silence what an import may print or warn, and let no signature print the environment, which may hold passwords."
+    shown, kind = type(os.environ).__repr__, type(os.environ)
+    kind.__repr__ = lambda self: 'os.environ'
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter('ignore'); yield
+    finally: kind.__repr__ = shown
 
 def expand_modules(
     names, # Module names; 'stdlib' stands for the standard library, 'numpy.*' for a package with its public submodules
@@ -90,13 +94,13 @@ def expand_modules(
     for n in names: out += _stdlib() if n == 'stdlib' else _submodules(n[:-2]) if n.endswith('.*') else [n]
     return list(dict.fromkeys(out))
 
-_MASKS = ((re.compile(r'\b0x[0-9a-fA-F]{6,16}\b'), '0x…'), (re.compile(r'(?<=fd=)\d+|(?<=pid )\d+'), '…'))
+_MASKS = ((re.compile(r'\b0x[0-9a-fA-F]{6,16}\b'), '0x…'), (re.compile(r'(?<=fd=)\d+|(?<=pid )\d+|(?<=handle )[0-9a-f]+'), '…'))
 
 def mask_page(
     html:str, # A page that pydoc rendered
 )->str:       # Without addresses, handles and paths of this installation
     "Take out what differs from process to process."
-    for path in sorted({sys.prefix, sys.base_prefix, sysconfig.get_path('stdlib'), sysconfig.get_path('purelib'), os.getcwd(), str(Path.home())}, key=len, reverse=True):
+    for path in sorted({sys.prefix, sys.base_prefix, sysconfig.get_path('stdlib'), sysconfig.get_path('purelib'), str(Path.home())}, key=len, reverse=True):
         if len(path) > 1: html = html.replace(path, '…')
     for pattern, put in _MASKS: html = pattern.sub(put, html)
     return html
@@ -206,38 +210,43 @@ def python_files(
         if not text.strip(): aside.add(_short(path), 'empty file'); continue
         yield Document(text=text, id=f'python/{_short(path)}', metadata=dict(repo_name=name.split('.')[0], path=_short(path)))
 
-# %% ../../nbs/corpus/105_sources.ipynb #208b237b
+# %% ../../nbs/corpus/105_sources.ipynb #94b0c237
 _ENDINGS = ('.txt', '.md', '.html', '.htm', '.jsonl', '.jsonl.gz', '.jsonl.zst', '.parquet')
 
-def _table_rows(path, rows, aside):
-    for i, row in enumerate(rows, 1):
-        if not isinstance(row, dict) or not isinstance(row.get('text'), str): aside.add(f'{path}:{i}', 'no text column'); continue
-        if not row['text'].strip(): aside.add(f'{path}:{i}', 'empty'); continue
-        yield i, row['text']
+def _no_text(path, columns): return SourceError(f'{path}: no column `text`, only {", ".join(sorted(columns)) or "none"}; rename the column that holds the text')
 
-def _json_lines(path, aside):
-    "Rows one by one; a broken line is set aside and reading goes on."
-    import json
-    from smollm_nb.files import _open_text, _parse_line, JSONLError
+def _json_rows(path, name, aside):
+    "Numbered rows; a broken line is set aside and reading goes on."
     with _open_text(path) as f:
-        for i, line in enumerate(f, 1):
+        for i, line in enumerate(f.buffer, 1):
             if not line.strip(): continue
-            try: yield _parse_line(line, path, i)
-            except JSONLError: aside.add(f'{path}:{i}', 'broken JSON line'); yield dict(text=' ')
+            try: yield i, _parse_line(decode_page(line)[0], name, i)
+            except JSONLError as e: aside.add(f'{name}:{i}', 'broken JSON line' if 'not JSON' in str(e) else 'not a JSON object')
 
-def _parquet(path):
+def _parquet_rows(path):
     import pyarrow.parquet as pq
-    for batch in pq.ParquetFile(path).iter_batches(): yield from batch.to_pylist()
+    table = pq.ParquetFile(path)
+    if 'text' not in table.schema_arrow.names: raise _no_text(path, table.schema_arrow.names)
+    yield from enumerate((row for batch in table.iter_batches(columns=['text']) for row in batch.to_pylist()), 1)
+
+def _table(path, name, rows, aside):
+    "Documents of a table; one without any text column is an error."
+    found, columns = False, set()
+    for i, row in rows:
+        columns |= set(row)
+        if not isinstance(row.get('text'), str): aside.add(f'{name}:{i}', 'no text column'); continue
+        found = True
+        if row['text'].strip(): yield Document(text=row['text'], id=f'folder/{name}:{i}', metadata=dict(url=f'file://{name}', kind='text'))
+        else: aside.add(f'{name}:{i}', 'empty')
+    if columns and not found: raise _no_text(path, columns)
 
 def _one_file(path, name, aside):
-    if path.name.endswith(('.jsonl', '.jsonl.gz', '.jsonl.zst')): rows = _json_lines(path, aside)
-    elif path.suffix == '.parquet': rows = _parquet(path)
-    else:
-        text, _ = decode_page(path.read_bytes())
-        if text.strip(): yield Document(text=text, id=f'folder/{name}', metadata=dict(url=f'file://{name}', kind='html' if path.suffix in ('.html', '.htm') else 'text'))
-        else: aside.add(name, 'empty')
-        return
-    for i, text in _table_rows(name, rows, aside): yield Document(text=text, id=f'folder/{name}:{i}', metadata=dict(url=f'file://{name}', kind='text'))
+    low = name.lower()
+    if low.endswith(('.jsonl', '.jsonl.gz', '.jsonl.zst')): yield from _table(path, name, _json_rows(path, name, aside), aside)
+    elif low.endswith('.parquet'): yield from _table(path, name, _parquet_rows(path), aside)
+    elif (text := decode_page(path.read_bytes())[0]).strip():
+        yield Document(text=text, id=f'folder/{name}', metadata=dict(url=f'file://{name}', kind='html' if low.endswith(('.html', '.htm')) else 'text'))
+    else: aside.add(name, 'empty')
 
 def folder_documents(
     path,           # A folder, read with all its subfolders
@@ -249,14 +258,21 @@ def folder_documents(
     path = Path(path)
     if not path.is_dir(): raise SourceError(f'{path}: no such folder; give --source a folder of {", ".join(_ENDINGS)} files')
     files = sorted(p for p in path.rglob('*') if p.is_file() and p.name.lower().endswith(_ENDINGS))
-    if not files: raise SourceError(f'{path}: no file that can be read; it must hold {", ".join(_ENDINGS)} files')
+    if not any(p.stat().st_size for p in files): raise SourceError(f'{path}: no file that can be read; it must hold {", ".join(_ENDINGS)} files')
     for p in files[rank::world_size]:
         name = p.relative_to(path).as_posix()
         try: yield from _one_file(p, name, aside)
         except SourceError: raise
         except Exception as e: aside.add(name, f'cannot be read ({type(e).__name__})')
 
-# %% ../../nbs/corpus/105_sources.ipynb #09b89c2c
+# %% ../../nbs/corpus/105_sources.ipynb #c16da3be
+def _whole(path):
+    "Raise if a compressed file ends in the middle."
+    import gzip
+    if path.suffix == '.gz':
+        with gzip.open(path) as f:
+            while f.read(1 << 20): pass
+
 def warc_documents(
     path,           # A .warc or .warc.gz file, or a folder of them
     aside:SetAside, # Receives what could not be read
@@ -274,11 +290,14 @@ def warc_documents(
                 for n, record in enumerate(ArchiveIterator(f), 1):
                     if record.rec_type != 'response' or record.http_headers is None: continue
                     if 'html' not in (record.http_headers.get_header('Content-Type') or ''): continue
-                    text = decode_page(record.content_stream().read(10_000_000))[0]
+                    body = record.content_stream().read(10_000_000)
+                    if len(body) < 10_000_000 and getattr(record.raw_stream, 'limit', 0): raise EOFError
+                    text = decode_page(body)[0]
                     url = record.rec_headers.get_header('WARC-Target-URI') or ''
                     if text.strip(): yield Document(text=text, id=record.rec_headers.get_header('WARC-Record-ID') or f'{p.name}:{n}', metadata=dict(url=url, kind='html'))
                     else: aside.add(f'{p.name}:{n}', 'empty')
-        except Exception as e: aside.add(f'{p.name}:{n + 1}', f'broken WARC record ({type(e).__name__})')
+            _whole(p)
+        except Exception as e: aside.add(f'{p.name}:{max(n, 1)}', f'broken WARC record ({type(e).__name__})')
 
 # %% ../../nbs/corpus/105_sources.ipynb #39e827e8
 def web_documents(
