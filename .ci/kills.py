@@ -21,7 +21,7 @@ import psutil
 from smollm_nb.files import folder_hashes, project_root
 
 STAGES = ('corpus', 'tokenizer', 'tokens', 'checkpoints', 'tuning', 'evaluation', 'exports')
-RUN = [sys.executable, '-m', 'smollm_nb.cli']
+RUN = [sys.executable, '-c', 'from smollm_nb.cli import entry; entry()']
 FATAL = '''
 import os, signal, sys
 class Fatal:

@@ -138,7 +138,7 @@ def machine_pages(
             aside.add(name, f'module cannot be rendered ({type(e).__name__})')
         else: yield Document(text=html, id=f'machine/{name}', metadata=dict(url=f'pydoc://{name}', kind='html'))
 
-# %% ../../nbs/corpus/105_sources.ipynb #d98041fb
+# %% ../../nbs/corpus/105_sources.ipynb #35eb81fb
 def _layout(doc):
     "A docstring as HTML."
     import html
@@ -148,8 +148,8 @@ def _layout(doc):
         if len(lines) > 1 and re.fullmatch(r'[-=~^*"]{3,}', lines[1].strip()): out.append(f'<h2>{html.escape(lines[0].strip())}</h2>'); lines = lines[2:]
         body = '\n'.join(lines)
         if not body.strip(): continue
-        code = lines[0].startswith('   ') or body.lstrip().startswith('>>>')
-        out.append(f'<pre>{html.escape(body)}</pre>' if code else f'<p>{html.escape(" ".join(l.strip() for l in lines))}</p>')
+        if lines[0].startswith('   ') or body.lstrip().startswith('>>>'): continue # code; it has a data set of its own
+        out.append(f'<p>{html.escape(" ".join(l.strip() for l in lines))}</p>')
     return '\n'.join(out)
 
 def docstring_page(
