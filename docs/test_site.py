@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT/'_site'
 ARGS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
-PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob('*.html') if p.name not in ('genindex.html', 'search.html') and not p.relative_to(SITE).parts[0].startswith('_'))
+PAGES = sorted(n for n in (p.relative_to(SITE).as_posix() for p in SITE.rglob('*.html')) if n not in ('genindex.html', 'search.html') and not n.startswith('_'))
 
 
 class Server(ThreadingHTTPServer):
