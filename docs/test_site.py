@@ -2,6 +2,7 @@
 import functools
 import json
 import os
+import re
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_page(page, base, name):
     page.goto(base + name)
     page.wait_for_load_state('networkidle')
     text = page.content()
-    assert '#| ' not in text and 'nbdev_export' not in text
+    assert not re.search(r'#\|\s*(export|hide|slow|default_exp)', text) and 'nbdev_export' not in text
     assert page.locator('mjx-merror, [data-mjx-error]').count() == 0
     for figure in page.locator('.mermaid').all():
         figure.scroll_into_view_if_needed(); figure.locator('svg').wait_for()

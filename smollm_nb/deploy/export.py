@@ -55,7 +55,7 @@ def export_model(
     model.save_pretrained(folder, tokenizer)
     with atomic_write(Path(folder)/'README.md') as f: f.write(model_card(name, dict(parameters=f'{sum(p.numel() for p in model.parameters()):,}') | (facts or {})))
 
-# %% ../../nbs/deploy/720_export.ipynb #5414a335
+# %% ../../nbs/deploy/720_export.ipynb #ad7ac46f
 def check_export(
     folder,    # An exported folder
     model,     # The model it was made from
@@ -64,6 +64,8 @@ def check_export(
 )->float:      # Largest absolute difference of a logit
     "Load a folder with transformers and compare it with the model in memory."
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+    logging.disable_progress_bar()
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     their_tokenizer = AutoTokenizer.from_pretrained(folder)
     messages = [dict(role='user', content=text)]
