@@ -4,8 +4,13 @@ import os
 import pytest
 from execnb.shell import CaptureShell
 from fastcore.foundation import working_directory
+from hypothesis import settings
 from nbdev.config import get_config
 from nbdev.test import nb_test_cells
+
+
+settings.register_profile('ci', derandomize=True)   # CI repeats the same examples; a developer's run looks for new ones
+if os.environ.get('CI'): settings.load_profile('ci')
 
 
 class CellError(Exception): pass
