@@ -86,7 +86,7 @@ def held_out(
     digest = hashlib.blake2b(f'{seed}:{document_id}'.encode('utf-8', 'surrogatepass'), digest_size=8).digest()
     return int.from_bytes(digest, 'big')/2**64 < fraction
 
-# %% ../../nbs/corpus/195_pipeline.ipynb #51da7143
+# %% ../../nbs/corpus/195_pipeline.ipynb #ba9bbd51
 DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu')
 
 def _rows(folder): return [r for p in sorted(Path(folder).glob('*.jsonl*')) for r in read_jsonl(p)] if Path(folder).exists() else []
@@ -112,7 +112,7 @@ def _scored(recipe, out, work, progress):
     c, heads = recipe.corpus, _heads(out)
     web, code = (out/'dropped'/d for d in ('fineweb-edu-dedup', 'python-edu'))
     lines = {'fineweb-edu-dedup': [SourceStep('web', out/'set_aside'/'web', sources=c.sources, page_modules=c.page_modules, docstring_modules=c.docstring_modules, source_path=c.source_path),
-                                   *web_steps(web, c.language, c.language_threshold, c.min_alpha_words), *edu_steps(web/'edu_score', heads['edu'], c.edu_threshold)],
+                                   *web_steps(web, c.language, c.language_threshold, c.min_alpha_words), *edu_steps(web, heads['edu'], c.edu_threshold)],
              'python-edu': [SourceStep('python', out/'set_aside'/'python', modules=c.python_modules if 'machine' in c.sources else ()), *python_steps(code, c.python_edu_threshold, heads['python'])]}
     for name, steps in lines.items(): run_tasks([*steps, JsonlWriter(str(work/name), compression='zstd')], c.tasks, recipe.workers, work/'logs'/name, name, progress)
 

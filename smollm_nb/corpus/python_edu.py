@@ -58,16 +58,17 @@ def blob_id(
     data = text.encode('utf-8', 'surrogatepass')
     return hashlib.sha1(b'blob %d\0' % len(data) + data).hexdigest()
 
-# %% ../../nbs/corpus/155_python_edu.ipynb #4c57ef96
+# %% ../../nbs/corpus/155_python_edu.ipynb #921bd550
 class SoundCode(BaseFilter):
-    "Keep Python files that are long enough and that Python can parse; add the hub's columns."
+    "Keep Python files of a sensible length that Python can parse; add the hub's columns."
     name = '🐍 Sound code'
     def __init__(self,
         min_chars:int=100,     # Shortest file that is kept, in characters (ours)
+        max_chars:int=100_000, # Longest file that is kept, in characters (ours)
         exclusion_writer=None, # datatrove writer for what is dropped
     ):
         super().__init__(exclusion_writer)
-        self.min_chars = min_chars
+        self.min_chars, self.max_chars = min_chars, max_chars
 
     def filter(self,
         doc:Document, # A Python file; metadata may hold repo_name and path
@@ -76,6 +77,7 @@ class SoundCode(BaseFilter):
         size = len(doc.text.encode('utf-8', 'surrogatepass'))
         doc.metadata |= dict(blob_id=blob_id(doc.text), repo_name=doc.metadata.get('repo_name', ''), path=doc.metadata.get('path', str(doc.id)), length_bytes=size)
         if len(doc.text) < self.min_chars: return self._drop(doc, f'shorter_than_{self.min_chars}')
+        if len(doc.text) > self.max_chars: return self._drop(doc, f'longer_than_{self.max_chars}')
         problem = parse_problem(doc.text)
         if problem is None: return True
         doc.metadata['parse_error'] = problem

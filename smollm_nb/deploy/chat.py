@@ -24,20 +24,21 @@ def fit_window(
     if length(system + turns) > room: raise UserError(f'this message needs {length(system + turns)} tokens, and {room} are free in the model\'s window; send a shorter one')
     return system + turns
 
-# %% ../../nbs/deploy/730_chat.ipynb #850db5bf
+# %% ../../nbs/deploy/730_chat.ipynb #d957be30
 class Chat:
     "A conversation with a model; `say` streams the answer and remembers both turns."
     def __init__(self,
-        model,                    # A `SmolLM` or transformers causal LM
-        tokenizer,                # Its tokenizer
+        model,                    # A `SmolLM`
+        tokenizer,                # Its `Tokenizer`
         temperature:float=0.2,    # As on the model's card
         top_p:float=0.9,          # As on the model's card
         max_new_tokens:int=256,   # Longest answer
         seed:int|None=None,       # Repeat the same answers
-        system:str|None=None,     # Instructions that stand before the conversation
+        system:str|None=None,     # Instructions that stand before the conversation; None for the model's own
     ):
         self.model, self.tokenizer, self.temperature, self.top_p, self.seed = model, tokenizer, temperature, top_p, seed
         self.max_new_tokens = min(max_new_tokens, model.config.max_position_embeddings//2)
+        system = tokenizer.system if system is None else system
         self.messages = [dict(role='system', content=system)] if system else []
 
     def _length(self, messages): return len(self.tokenizer.encode(chat_prompt(messages)))

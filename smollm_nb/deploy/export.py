@@ -55,7 +55,7 @@ def export_model(
     model.save_pretrained(folder, tokenizer)
     with atomic_write(Path(folder)/'README.md') as f: f.write(model_card(name, dict(parameters=f'{sum(p.numel() for p in model.parameters()):,}') | (facts or {})))
 
-# %% ../../nbs/deploy/720_export.ipynb #ad7ac46f
+# %% ../../nbs/deploy/720_export.ipynb #9b2287ba
 def check_export(
     folder,    # An exported folder
     model,     # The model it was made from
@@ -69,7 +69,7 @@ def check_export(
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     their_tokenizer = AutoTokenizer.from_pretrained(folder)
     messages = [dict(role='user', content=text)]
-    ids, their_ids = tokenizer.encode(chat_prompt(messages)), their_tokenizer(their_tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True), add_special_tokens=False)['input_ids']
+    ids, their_ids = tokenizer.encode(chat_prompt(messages, system=tokenizer.system)), their_tokenizer(their_tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True), add_special_tokens=False)['input_ids']
     if ids != their_ids: raise UserError(f'{folder}: transformers reads the same chat as other tokens; export again')
     x = torch.tensor([ids[:model.config.max_position_embeddings]])
     with torch.no_grad(): return (theirs(x).logits - model(x).float()).abs().max().item()
