@@ -15,7 +15,7 @@ from pathlib import Path
 from ..files import UserError, atomic_write, read_jsonl, samples, write_jsonl
 from ..settings import Recipe
 
-# %% ../../nbs/corpus/195_pipeline.ipynb #7b1d5656
+# %% ../../nbs/corpus/195_pipeline.ipynb #b94071eb
 def end_with_parent(
     parent:int, # Process id of the parent
 ):
@@ -36,57 +36,55 @@ def _run_task(steps, tasks, rank, logs):
     executor = LocalPipelineExecutor(pipeline=deepcopy(steps), tasks=tasks, workers=1, logging_dir=str(logs), skip_completed=True)
     executor._run_for_rank(rank, local_rank=1) # not run(), whose manager process would outlive us; a local rank above 0 keeps the console quiet
 
-def _worker(parent, steps, tasks, rank, logs):
+def _worker(parent, jobs, tasks, logs):
     end_with_parent(parent); _quiet_logs()
     import torch
     torch.set_num_threads(1)
-    _run_task(steps, tasks, rank, logs)
+    for name, steps, rank in jobs: _run_task(steps, tasks, rank, Path(logs)/name)
 
-def _side_by_side(processes, workers):
-    "Start processes, at most `workers` at a time; yield each that has ended."
+def _watch(processes, look):
+    "Wait for processes, looking twice a second; a bad end stops the others."
     from multiprocessing.connection import wait
-    waiting, running = list(processes), []
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers: running.append(waiting.pop(0)); running[-1].start()
-            done = wait([p.sentinel for p in running])
-            for p in [p for p in running if p.sentinel in done]: p.join(); running.remove(p); yield p
-    finally:
-        for p in running: p.kill(); p.join()
+    while running := [p.sentinel for p in processes if p.is_alive()]:
+        wait(running, timeout=0.5); look()
+        bad = [p.exitcode for p in processes if p.exitcode]
+        if bad: raise UserError(f'corpus: a worker process was killed or failed (exit code {bad[0]}), perhaps for lack of memory; type the same command to go on, or set workers = 1')
 
 def run_tasks(
-    steps,          # datatrove pipeline steps; they can be pickled
-    tasks:int,      # Parts that the documents are cut into
+    pipelines:dict, # Name -> datatrove pipeline steps, which can be pickled
+    tasks:int,      # Parts that the documents of each are cut into
     workers:int,    # Processes; 1 runs in this one
     logs,           # Folder where finished tasks are noted, so that they are not run again
-    name:str,       # Shown on the progress bar
-    progress:bool=True, # Show it
+    progress:bool=True, # Show a progress bar
 ):
-    "Run a datatrove pipeline; tasks that were finished before a kill are skipped."
+    "Run datatrove pipelines; tasks that were finished before a kill are skipped."
     from multiprocessing import get_context
     from tqdm.auto import tqdm
     from smollm_nb.corpus import pipeline as here # a new process finds functions by their module's name
-    with tqdm(total=tasks, desc=name, unit='task', disable=not progress) as bar:
+    jobs, started = [(name, steps, r) for name, steps in pipelines.items() for r in range(tasks)], []
+    with tqdm(total=len(jobs), desc='corpus', unit='task', disable=not progress) as bar:
         if workers == 1:
             _quiet_logs()
-            for r in range(tasks): _run_task(steps, tasks, r, logs); bar.update()
+            for name, steps, r in jobs: _run_task(steps, tasks, r, Path(logs)/name); bar.update()
             return
-        spawn = get_context('spawn')
-        for p in _side_by_side([spawn.Process(target=here._worker, args=(os.getpid(), steps, tasks, r, logs)) for r in range(tasks)], workers):
-            if p.exitcode: raise UserError(f'{name}: a worker process was killed or failed (exit code {p.exitcode}), perhaps for lack of memory; type the same command to go on, or set workers = 1')
-            bar.update()
+        try:
+            for i in range(min(workers, len(jobs))):
+                started.append(get_context('spawn').Process(target=here._worker, args=(os.getpid(), jobs[i::workers], tasks, logs))); started[-1].start()
+            _watch(started, lambda: bar.update(sum(1 for _ in Path(logs).glob('*/completions/*')) - bar.n))
+        finally:
+            for p in started: p.kill(); p.join()
 
-# %% ../../nbs/corpus/195_pipeline.ipynb #dfbfda27
+# %% ../../nbs/corpus/195_pipeline.ipynb #39e67c3f
 def held_out(
-    document_id:str, # Name of a document
+    group:str,       # Name that documents share if one quotes the other: a module, or the document's own id
     fraction:float,  # Share of documents that is set apart
     seed:int,        # Another seed, another choice
 )->bool:             # Whether it is set apart
     "A choice by hash: the same in every process and order."
-    digest = hashlib.blake2b(f'{seed}:{document_id}'.encode('utf-8', 'surrogatepass'), digest_size=8).digest()
+    digest = hashlib.blake2b(f'{seed}:{group}'.encode('utf-8', 'surrogatepass'), digest_size=8).digest()
     return int.from_bytes(digest, 'big')/2**64 < fraction
 
-# %% ../../nbs/corpus/195_pipeline.ipynb #ba9bbd51
+# %% ../../nbs/corpus/195_pipeline.ipynb #2b308747
 DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu')
 
 def _rows(folder): return [r for p in sorted(Path(folder).glob('*.jsonl*')) for r in read_jsonl(p)] if Path(folder).exists() else []
@@ -114,13 +112,13 @@ def _scored(recipe, out, work, progress):
     lines = {'fineweb-edu-dedup': [SourceStep('web', out/'set_aside'/'web', sources=c.sources, page_modules=c.page_modules, docstring_modules=c.docstring_modules, source_path=c.source_path),
                                    *web_steps(web, c.language, c.language_threshold, c.min_alpha_words), *edu_steps(web, heads['edu'], c.edu_threshold)],
              'python-edu': [SourceStep('python', out/'set_aside'/'python', modules=c.python_modules if 'machine' in c.sources else ()), *python_steps(code, c.python_edu_threshold, heads['python'])]}
-    for name, steps in lines.items(): run_tasks([*steps, JsonlWriter(str(work/name), compression='zstd')], c.tasks, recipe.workers, work/'logs'/name, name, progress)
+    run_tasks({name: [*steps, JsonlWriter(str(work/name), compression='zstd')] for name, steps in lines.items()}, c.tasks, recipe.workers, work/'logs', progress)
 
 def _hub_row(name, r):
     "A document in the hub's columns; the id comes along for all data sets."
     m = r['metadata']
     if name == 'python-edu': return dict(text=r['text'], id=r['id'], **{k: m.get(k) for k in ('blob_id', 'repo_name', 'path', 'length_bytes', 'score', 'int_score')})
-    return dict(text=r['text'], id=r['id'], metadata={k: v for k, v in m.items() if k not in ('drop_reason', 'filter_reason')})
+    return dict(text=r['text'], id=r['id'], metadata={k: v for k, v in m.items() if k not in ('drop_reason', 'filter_reason', 'module')})
 
 def _pages_for_topics(rows): return [(r['id'], r['text']) for r in rows]
 
@@ -149,7 +147,7 @@ def _drop(rows, reason_of, folder):
     write_jsonl(folder/'00000.jsonl.zst', dropped)
     return kept
 
-def _finish(name, rows, recipe, out, decontaminator):
+def _finish(name, rows, group, recipe, out, decontaminator):
     "Near-duplicates, benchmark overlap and held-out split of one data set."
     from smollm_nb.corpus.dedup import deduplicate
     c, bins = recipe.corpus, out/'dropped'/name
@@ -160,7 +158,7 @@ def _finish(name, rows, recipe, out, decontaminator):
         found = decontaminator.check(r['text'])
         return found and f'benchmark {found.task} {found.item}'
     rows = _drop(rows, overlap, bins/'benchmark_overlap')
-    out_ids = {r['id'] for r in rows if held_out(r['id'], c.heldout_fraction, recipe.seed)}
+    out_ids = {r['id'] for r in rows if held_out(group[r['id']], c.heldout_fraction, recipe.seed)}
     write_jsonl(out/'documents'/name/'00000.jsonl.zst', [r for r in rows if r['id'] not in out_ids])
     write_jsonl(out/'heldout'/name/'00000.jsonl.zst', [r for r in rows if r['id'] in out_ids])
 
@@ -191,10 +189,12 @@ def build_corpus(
     from smollm_nb.corpus.decontaminate import Decontaminator
     out = Path(out); work = out/'.work'; work.mkdir(parents=True, exist_ok=True)
     _scored(recipe, out, work, progress)
-    rows = {n: [_hub_row(n, r) for r in _rows(work/n)] for n in ('fineweb-edu-dedup', 'python-edu')}
+    found = {n: _rows(work/n) for n in ('fineweb-edu-dedup', 'python-edu')}
+    rows = {n: [_hub_row(n, r) for r in found[n]] for n in found}
     rows['cosmopedia-v2'] = _cosmopedia(recipe, rows['fineweb-edu-dedup'], work)
+    group = {r['id']: r['id'] for n in DATASETS for r in rows[n]} | {r['id']: r['metadata']['module'] for n in found for r in found[n] if 'module' in r['metadata']}
     decontaminator = Decontaminator(benchmark_texts, recipe.corpus.overlap_ngram, recipe.corpus.overlap_ratio)
-    for n in DATASETS: _finish(n, rows[n], recipe, out, decontaminator)
+    for n in DATASETS: _finish(n, rows[n], group, recipe, out, decontaminator)
     for path, obj in (('funnel.json', count_funnel(out)), ('sources.json', dict(set_aside=dict(sorted(Counter(r['reason'] for k in ('web', 'python') for r in _rows(out/'set_aside'/k)).items()))))):
         with atomic_write(out/path) as f: json.dump(obj, f, indent=1, ensure_ascii=False)
     kept = {n: len(_rows(out/'documents'/n)) for n in DATASETS}

@@ -63,7 +63,7 @@ def sample_pages(
             if not path.exists(): aside.add(path.name, 'missing file'); continue
             yield Document(text=decode_page(path.read_bytes())[0], id=f'samples/{path.stem}', metadata=dict(url=row['url'], kind='html'))
 
-# %% ../../nbs/corpus/105_sources.ipynb #4f8a9fe5
+# %% ../../nbs/corpus/105_sources.ipynb #4a8c6c1d
 _LEFT_OUT = {'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'turtledemo', 'test', 'lib2to3', 'ensurepip', 'venv', 'msilib', 'winreg', 'winsound', 'nt', 'ntpath_', 'msvcrt', '_winapi', 'site', 'sitecustomize', 'usercustomize'}
 
 def _stdlib():
@@ -136,9 +136,9 @@ def machine_pages(
         except BaseException as e:
             if isinstance(e, (KeyboardInterrupt, MemoryError)): raise
             aside.add(name, f'module cannot be rendered ({type(e).__name__})')
-        else: yield Document(text=html, id=f'machine/{name}', metadata=dict(url=f'pydoc://{name}', kind='html'))
+        else: yield Document(text=html, id=f'machine/{name}', metadata=dict(url=f'pydoc://{name}', kind='html', module=name))
 
-# %% ../../nbs/corpus/105_sources.ipynb #35eb81fb
+# %% ../../nbs/corpus/105_sources.ipynb #d7b419e1
 def _layout(doc):
     "A docstring as HTML."
     import html
@@ -181,9 +181,9 @@ def docstring_pages(
         except BaseException as e:
             if isinstance(e, (KeyboardInterrupt, MemoryError)): raise
             aside.add(name, 'module not installed' if isinstance(e, ModuleNotFoundError) else f'module cannot be rendered ({type(e).__name__})'); continue
-        for n, doc in found: yield Document(text=docstring_page(f'{name}.{n}', doc), id=f'docs/{name}.{n}', metadata=dict(url=f'pydoc://{name}.{n}', kind='html'))
+        for n, doc in found: yield Document(text=docstring_page(f'{name}.{n}', doc), id=f'docs/{name}.{n}', metadata=dict(url=f'pydoc://{name}.{n}', kind='html', module=name))
 
-# %% ../../nbs/corpus/105_sources.ipynb #51370c7f
+# %% ../../nbs/corpus/105_sources.ipynb #95045fce
 def _source_of(module):
     spec = importlib.util.find_spec(module)
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith('.py') else None
@@ -208,7 +208,7 @@ def python_files(
         try: text = path.read_bytes().decode('utf-8')
         except UnicodeDecodeError: aside.add(_short(path), 'not UTF-8'); continue
         if not text.strip(): aside.add(_short(path), 'empty file'); continue
-        yield Document(text=text, id=f'python/{_short(path)}', metadata=dict(repo_name=name.split('.')[0], path=_short(path)))
+        yield Document(text=text, id=f'python/{_short(path)}', metadata=dict(repo_name=name.split('.')[0], path=_short(path), module=name))
 
 # %% ../../nbs/corpus/105_sources.ipynb #94b0c237
 _ENDINGS = ('.txt', '.md', '.html', '.htm', '.jsonl', '.jsonl.gz', '.jsonl.zst', '.parquet')
