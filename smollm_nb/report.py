@@ -54,7 +54,7 @@ def check_summary(
     error = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(summary)), None)
     if error: raise UserError(f'run.json: {"/".join(map(str, error.absolute_path)) or "top level"}: {error.message}; run again with --force')
 
-# %% ../nbs/810_report.ipynb #0219c24b
+# %% ../nbs/810_report.ipynb #fa2d2f31
 def _png(fig):
     import matplotlib.pyplot as plt
     data = io.BytesIO(); fig.savefig(data, format='png', dpi=100, bbox_inches='tight'); plt.close(fig)
@@ -119,12 +119,12 @@ def figures(
     summary:dict, # From `summarise_run`
 )->dict[str,bytes]: # name -> PNG
     "All pictures of the report."
-    scores = [s | dict(model=f"{s['task']} ({s['items']}), {s['model']}") for s in summary['scores'] if s['metric'] == 'acc_norm']
+    scores = [s | dict(model=f"{s['task']}, {s['model']}") for s in summary['scores'] if s['metric'] == 'acc_norm' and s['items'] == 'real']
     return dict(funnel=draw_funnel(summary['funnel']), mixture=draw_mixture(summary['mixture']), loss=draw_loss(list(read_jsonl(Path(run)/'checkpoints'/'train.jsonl'))),
                 bits=draw_errors(summary['bits_per_byte'], 'bits per byte on held-out documents (lower is better)'),
-                scores=draw_errors(scores, 'accuracy, length-normalised; cross: published', [s.get('published') for s in scores]))
+                scores=draw_errors(scores, 'accuracy on real items, length-normalised; cross: published', [s.get('published') for s in scores]))
 
-# %% ../nbs/810_report.ipynb #0a31944d
+# %% ../nbs/810_report.ipynb #6d1e01af
 TEMPLATE = '''<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Run report: {{ s.recipe }}</title>
@@ -170,10 +170,15 @@ Fine-tuning: {{ '%.3f' % s.tuning.sft.first_loss }} to {{ '%.3f' % s.tuning.sft.
 {% for b in s.bits_per_byte %}<tr><td>{{ b.model }}</td><td class="n">{{ '%.4f' % b.value }}</td><td class="n">{{ '%.4f' % b.stderr }}</td><td class="n">{{ b.n }}</td><td class="n">{{ '%.4f' % b.difference if b.difference is defined }}</td><td class="n">{{ '%.4f' % b.difference_stderr if b.difference_stderr is defined }}</td></tr>
 {% endfor %}</table>
 <img alt="Accuracy per task and model, with two standard errors" src="{{ img.scores }}">
+{% set models = s.scores|map(attribute='model')|unique|list %}
+<table><tr><th>task</th><th>items</th><th class="n">n</th>{% for m in models %}<th class="n">{{ m }}</th>{% endfor %}<th class="n">published</th></tr>
+{% for task, of_task in s.scores|selectattr('metric', 'equalto', 'acc_norm')|groupby('task') %}{% for kind, rows in of_task|groupby('items') %}<tr><td>{{ task }}</td><td>{{ kind }}</td><td class="n">{{ rows[0].n }}</td>{% for m in models %}{% set r = rows|selectattr('model', 'equalto', m)|first %}<td class="n">{{ '%.3f ± %.3f' % (r.value, r.stderr) if r }}</td>{% endfor %}<td class="n">{% for r in rows if r.published is not none %}{{ '%.3f' % r.published }}{% endfor %}</td></tr>
+{% endfor %}{% endfor %}</table>
+<details><summary>All scores, also without length normalisation</summary>
 <table><tr><th>task</th><th>items</th><th>model</th><th>metric</th><th class="n">value</th><th class="n">± standard error</th><th class="n">n</th><th class="n">published</th></tr>
-{% for r in s.scores %}<tr><td>{{ r.task }}</td><td>{{ r['items'] }}</td><td>{{ r.model }}</td><td>{{ r.metric }}</td><td class="n">{{ '%.3f' % r.value }}</td><td class="n">{{ '%.3f' % r.stderr }}</td><td class="n">{{ r.n }}</td><td class="n">{{ '%.3f' % r.published if r.published is not none and r.published is defined }}</td></tr>
-{% endfor %}</table>
-<p>Published values are the model card's, for whole test sets and with the chat template; ours are a fixed sample in the plain form, on 4-bit weights. A model of this size trained for minutes is near chance, and is shown as it is.</p>
+{% for r in s.scores %}<tr><td>{{ r.task }}</td><td>{{ r['items'] }}</td><td>{{ r.model }}</td><td>{{ r.metric }}</td><td class="n">{{ '%.3f' % r.value }}</td><td class="n">{{ '%.3f' % r.stderr }}</td><td class="n">{{ r.n }}</td><td class="n">{{ '%.3f' % r.published if r.published is not none }}</td></tr>
+{% endfor %}</table></details>
+<p>The first table shows length-normalised accuracy ± its standard error. Published values are the model card's, for whole test sets and with the chat template; ours are a fixed sample in the plain form, on 4-bit weights. A model of this size trained for minutes is near chance, and is shown as it is.</p>
 
 <h2>Time and memory</h2>
 <table><tr><th>stage</th><th class="n">seconds</th><th class="n">peak memory (MB)</th><th class="n">files</th><th class="n">bytes</th></tr>

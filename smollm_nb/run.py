@@ -237,8 +237,8 @@ def tuning_stage(recipe, run, out, progress):
         write_jsonl(out/f'{name}.jsonl', tune()); model.save_pretrained(out/name, tokenizer)
     return dict(conversations=len(conversations), pairs=len(pairs))
 
-# %% ../nbs/800_run.ipynb #1a6f6fb2
-PROMPTS = ('The', 'In mathematics,', 'def ')
+# %% ../nbs/800_run.ipynb #697c9a4d
+PROMPTS = ('The', 'In mathematics,', 'def')
 QUESTIONS = ('What is a list in Python?', 'Why is the sky blue?')
 
 HELD_OUT_CHARS = 8000 # of each held-out document, so that no long file decides alone

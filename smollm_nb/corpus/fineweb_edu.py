@@ -6,8 +6,9 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/fineweb_edu.html.md"""
 
 # %% auto #0
 __all__ = ['EDU_LADDER', 'ENCODER_WHEEL', 'ALPHAS', 'edu_prompt', 'ScoreReplyError', 'parse_score', 'encoder_folder', 'Encoder',
-           'scored_pages', 'confusion', 'cohen_kappa', 'ScoreHead', 'fit_head', 'deal_folds', 'cross_predict', 'f1',
-           'macro_f1', 'choose_alpha', 'bootstrap_interval', 'train_edu_head', 'EduStep', 'edu_steps']
+           'scored_pages', 'confusion', 'cohen_kappa', 'annotate', 'ScoreHead', 'fit_head', 'deal_folds',
+           'cross_predict', 'f1', 'macro_f1', 'choose_alpha', 'bootstrap_interval', 'train_edu_head', 'EduStep',
+           'edu_steps']
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #b4f91453
 import importlib.metadata, json, re
@@ -133,6 +134,18 @@ def cohen_kappa(
     i = np.arange(6)
     penalty = (i[:,None] - i)**2 if quadratic else i[:,None] != i
     return float(1 - (penalty*observed).sum() / (penalty*expected).sum())
+
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #ed53406a
+def annotate(
+    texts, # Texts of pages
+    write, # Function: list of prompts -> list of replies, one each, in order
+)->list:   # A score from 0 to 5 per text, None where the reply holds none
+    "Educational scores by a language model."
+    def score(reply):
+        try: return parse_score(reply)
+        except ScoreReplyError: return None
+    texts = list(texts)
+    return [score(reply) for _, reply in zip(texts, write([edu_prompt(t) for t in texts]), strict=True)]
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #8021f9f0
 @dataclass(frozen=True)
