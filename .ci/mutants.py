@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+import types
 from pathlib import Path
 
 os.environ |= dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', TOKENIZERS_PARALLELISM='false', MPLBACKEND='agg', IN_TEST='1', TQDM_DISABLE='1')
@@ -93,7 +94,8 @@ def survives(cells, namespace):
 def test_notebook(path):
     "All mutants of a notebook, as (function, how, survived)."
     os.chdir(path.parent)
-    cells, namespace, results = code_cells(path), {'__name__': '__main__'}, []
+    main = sys.modules['__main__'] = types.ModuleType('__main__')   # so that classes of cells can be pickled
+    cells, namespace, results = code_cells(path), vars(main), []
     for i, cell in enumerate(cells):
         run(cell, namespace)
         functions = exported_functions(cell)

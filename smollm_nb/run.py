@@ -158,7 +158,7 @@ def run_stages(
         say(f'[{i}/{len(chosen)}] {s.name}: ' + (f'{m["seconds"]:.1f} s, {m["peak_memory_mb"]} MB' if m['fresh'] else 'done before, nothing changed'))
     return manifests
 
-# %% ../nbs/800_run.ipynb #baa57e08
+# %% ../nbs/800_run.ipynb #fc042f16
 def _write_json(path, obj):
     with atomic_write(path) as f: json.dump(obj, f, indent=1, sort_keys=True, ensure_ascii=False)
 
@@ -166,7 +166,7 @@ def _rows(folder, dataset):
     from smollm_nb.files import read_jsonl
     for path in sorted((Path(folder)/dataset).glob('*.jsonl.zst')): yield from read_jsonl(path)
 
-def _datasets(folder): return sorted(p.name for p in Path(folder).iterdir() if p.is_dir() and any(p.glob('*.jsonl.zst')))
+def _datasets(folder): return sorted(p.name for p in Path(folder).iterdir() if p.is_dir() and next(_rows(folder, p.name), None)) # a reader's folder may hold no Python file
 
 def corpus_stage(recipe, run, out, progress):
     "Sources to curated documents, and the held-out ones."
