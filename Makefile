@@ -29,6 +29,7 @@ lab: .venv/.lab
 	$(BIN)/jupyter lab nbs/index.ipynb
 
 bench: .venv/.test
+	$(BIN)/smollm-nb bench corpus
 	$(BIN)/smollm-nb bench inference
 	$(BIN)/smollm-nb bench training
 

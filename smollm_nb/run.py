@@ -158,7 +158,7 @@ def run_stages(
         say(f'[{i}/{len(chosen)}] {s.name}: ' + (f'{m["seconds"]:.1f} s, {m["peak_memory_mb"]} MB' if m['fresh'] else 'done before, nothing changed'))
     return manifests
 
-# %% ../nbs/800_run.ipynb #fc042f16
+# %% ../nbs/800_run.ipynb #0c2301ec
 def _write_json(path, obj):
     with atomic_write(path) as f: json.dump(obj, f, indent=1, sort_keys=True, ensure_ascii=False)
 
@@ -203,7 +203,7 @@ def tokens_stage(recipe, run, out, progress):
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     from smollm_nb.model.tokenizer import Tokenizer
     tokenizer, documents = Tokenizer.load(run/'tokenizer'), run/'corpus'/'documents'
-    for d in _datasets(documents): write_shard(out/f'{d}.bin', encode_documents(tokenizer, [r['text'] for r in _rows(documents, d)]))
+    for d in _datasets(documents): write_shard(out/f'{d}.bin', encode_documents(tokenizer, (r['text'] for r in _rows(documents, d))))
     shards = {p.stem: TokenShard(p) for p in sorted(out.glob('*.bin'))}
     shares, t = _present_shares(recipe.mixture.shares, shards), recipe.training
     mixture = PackedMixture({d: shards[d] for d in shares}, shares, t.seq_len, recipe.seed)

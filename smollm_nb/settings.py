@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from .files import UserError, json_hash, project_root
 
-# %% ../nbs/010_settings.ipynb #cc4d3713
+# %% ../nbs/010_settings.ipynb #4ca4c541
 class RecipeError(UserError): "A mistake in settings.ini, named by file, line, section and key."
 
 @dataclass(frozen=True)
@@ -23,13 +23,14 @@ class CorpusSettings:
     "From sources to curated documents."
     sources: tuple[str,...]         # where documents come from: samples, machine, folder, warc, hub
     source_path: str                # file or folder of the `folder` and `warc` sources, '' for none
+    hub_documents: int              # documents per data set from the `hub` source; 0 for all there are
     page_modules: tuple[str,...]    # modules whose pydoc pages are read; 'stdlib' stands for the standard library's list
     docstring_modules: tuple[str,...] # modules whose documented classes and functions become pages
     python_modules: tuple[str,...]  # modules whose Python files are read, likewise
     tasks: int                      # parts that each pipeline is cut into (output files per data set)
     topics: int                     # topics that are searched for
     pages_per_topic: int            # pages handed to the writer per topic
-    writer: str                     # who writes Cosmopedia: 'sample' (the committed sample), 'packaged', or an OpenAI-compatible base URL
+    writer: str                     # who writes Cosmopedia: 'sample' (the committed sample), 'packaged', or an OpenAI-compatible address and a model ('http://localhost:8000/v1 my-model')
     written_documents: int          # documents to write anew; 0 for the writer 'sample'
     language: str                   # two-letter code that is kept
     language_threshold: float       # smallest language score that is kept

@@ -53,7 +53,7 @@ def in_turn(
     pairs = [(seconds(ours), seconds(peer)) for _ in range(repeats)]
     return median(a for a, _ in pairs), median(b for _, b in pairs)
 
-# %% ../../nbs/benchmarks/900_benchmarks.ipynb #96920835
+# %% ../../nbs/benchmarks/900_benchmarks.ipynb #06dde108
 def _peer():
     "The packaged weights in transformers, by way of an exported folder."
     import torch
@@ -97,11 +97,17 @@ def _training():
     a, b = in_turn(our_step, their_step)
     yield Measurement('step_4x512', 'tokens/s', 2048/a, 2048/b, 'transformers', 'higher', 2048, f'torch {version("torch")}, transformers {version("transformers")}')
 
-_AREAS = dict(inference=_inference, training=_training)
+def _corpus():
+    from smollm_nb.benchmarks.corpus import corpus_measurements
+    return corpus_measurements()
+
+_AREAS = dict(corpus=_corpus, inference=_inference, training=_training)
 
 def run_bench(
-    area:str,      # 'inference' or 'training'
+    area:str,      # 'corpus', 'inference' or 'training'
+    progress:bool=False, # Say on the error stream what was measured
 )->list[dict]:     # One row per comparison
     "Measure one area."
     if area not in _AREAS: raise UserError(f'unknown area {area!r}; choose one of {", ".join(_AREAS)}')
-    return [m.row() for m in _AREAS[area]()]
+    from tqdm.auto import tqdm
+    return [m.row() for m in tqdm(_AREAS[area](), desc=f'bench {area}', unit='pair', disable=not progress)]

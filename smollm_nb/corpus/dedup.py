@@ -8,9 +8,10 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/dedup.html.md"""
 __all__ = ['EMPTY', 'normalized_words', 'match_probability', 'minhash_signatures', 'duplicate_clusters', 'DedupResult',
            'deduplicate']
 
-# %% ../../nbs/corpus/160_dedup.ipynb #a5583e77
+# %% ../../nbs/corpus/160_dedup.ipynb #63460cc7
 import re, unicodedata
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 import numpy as np
 from ..files import UserError
@@ -40,7 +41,7 @@ def match_probability(
     "The S-curve of MinHash with bands."
     return 1 - (1 - similarity**hashes)**buckets
 
-# %% ../../nbs/corpus/160_dedup.ipynb #8d347431
+# %% ../../nbs/corpus/160_dedup.ipynb #d7ec0506
 EMPTY = np.uint32(0xFFFFFFFF) # every place of the signature of a document without words
 
 class _WordNumbers(dict):
@@ -55,13 +56,17 @@ def _stir(x):
     for c in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53): x = (x ^ (x >> np.uint64(33)))*np.uint64(c)
     return x ^ (x >> np.uint64(33))
 
+@cache
+def _places(n):
+    "An odd constant for each word of a shingle."
+    return _stir(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
+
 def _shingle_numbers(words, ngram, numbers):
-    "64-bit number of each different shingle."
+    "32-bit number of each shingle."
     h = np.fromiter(map(numbers.__getitem__, words), np.uint64, len(words)); n = min(ngram, len(h))
-    odd = _stir(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
-    total = np.zeros(len(h) - n + 1, np.uint64)
+    odd, total = _places(n), np.zeros(len(h) - n + 1, np.uint64)
     for i in range(n): total += h[i:len(h) - n + 1 + i]*odd[i]
-    return _stir(total)
+    return (_stir(total) >> np.uint64(32)).astype(np.uint32)
 
 def minhash_signatures(
     texts,          # Iterable of documents
@@ -71,14 +76,14 @@ def minhash_signatures(
     seed:int=1,     # Chooses the hash functions
 )->np.ndarray:      # (documents, buckets*hashes) uint32
     "MinHash signatures; equal in every process and on every machine."
-    a, b = _stir(np.arange(1, 2*buckets*hashes + 1, dtype=np.uint64) + (np.uint64(seed) << np.uint64(32))).reshape(2, -1)
-    a, numbers, out = a | np.uint64(1), _WordNumbers(), []
+    a, b = (_stir(np.arange(1, 2*buckets*hashes + 1, dtype=np.uint64) + (np.uint64(seed) << np.uint64(32))) >> np.uint64(32)).astype(np.uint32).reshape(2, -1)
+    a, numbers, out = a | np.uint32(1), _WordNumbers(), []
     for text in texts:
-        words, least = normalized_words(text), np.full(len(a), ~np.uint64(0))
+        words, least = normalized_words(text), np.full(len(a), EMPTY)
         if words:
             x = _shingle_numbers(words, ngram, numbers)
             for i in range(0, len(x), 4096): least = np.minimum(least, (x[i:i + 4096, None]*a + b).min(0)) # in blocks: a book must not fill the memory
-        out.append((least >> np.uint64(32)).astype(np.uint32))
+        out.append(least)
     return np.array(out, np.uint32).reshape(len(out), len(a))
 
 # %% ../../nbs/corpus/160_dedup.ipynb #b639074a

@@ -8,8 +8,10 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/mixture.html.md"""
 __all__ = ['UNIT', 'WINDOW', 'encode_documents', 'ShardError', 'write_shard', 'TokenShard', 'rows_given', 'MixtureError',
            'PackedMixture', 'source_tokens']
 
-# %% ../../nbs/corpus/190_mixture.ipynb #b91f5832
-import copy, zlib
+# %% ../../nbs/corpus/190_mixture.ipynb #60619eb8
+import copy, sys, zlib
+from array import array
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 import numpy as np
@@ -17,26 +19,43 @@ import torch
 from .tokenizer import valid_text
 from ..files import UserError, atomic_write
 
-# %% ../../nbs/corpus/190_mixture.ipynb #e72c660c
+# %% ../../nbs/corpus/190_mixture.ipynb #9a8cdb98
+def _batches(texts, documents, chars):
+    "Lists of texts that are full at a number of documents or characters."
+    part, size = [], 0
+    for text in texts:
+        part.append(valid_text(text)); size += len(text)
+        if len(part) == documents or size >= chars: yield part; part, size = [], 0
+    if part: yield part
+
 def encode_documents(
     tokenizer,      # A `Tokenizer`
-    texts,          # Iterable of documents
+    texts,          # Iterable of documents, read as they are needed
     batch:int=1000, # Documents that are encoded at a time
-)->list[list[int]]: # Ids of each document; no id is that of a control token
+    chars:int=2_000_000, # Characters after which a batch is full
+):                  # Iterator of lists of ids, one per document; no id is that of a control token
     "Encode documents literally: characters that spell a control token stay ordinary text."
     core = copy.deepcopy(tokenizer.core); core.encode_special_tokens = True
-    texts = [valid_text(t) for t in texts]
-    return [e.ids for i in range(0, len(texts), batch) for e in core.encode_batch_fast(texts[i:i + batch], add_special_tokens=False)]
+    waiting = None
+    with ThreadPoolExecutor(1) as ahead:
+        for part in _batches(texts, batch, chars):
+            waiting, ready = ahead.submit(core.encode_batch_fast, part, add_special_tokens=False), waiting
+            if ready: yield from (e.ids for e in ready.result())
+        if waiting: yield from (e.ids for e in waiting.result())
 
-# %% ../../nbs/corpus/190_mixture.ipynb #87a9424a
+# %% ../../nbs/corpus/190_mixture.ipynb #07d80b27
 class ShardError(UserError): "A token shard that cannot be written or used."
 
 def _two_bytes(ids, i, path, end):
-    "A document as uint16, with its end mark."
-    ids = np.asarray(ids, np.int64)
-    if ids.size and not 0 <= ids.min() <= ids.max() < 1 << 16: raise ShardError(f'{path}: document {i} has the token id {ids.max() if ids.max() > 65_535 else ids.min()}, and two bytes hold 0 to 65535; use a tokenizer of at most 65,536 entries')
-    if (ids == end).any(): raise ShardError(f'{path}: document {i} contains the end mark {end}; encode documents with encode_documents, which adds none and reads none')
-    return np.append(ids, end).astype('<u2')
+    "A document as two bytes per token, with its end mark."
+    try: two = array('H', ids)
+    except OverflowError:
+        bad = next(t for t in ids if not 0 <= t < 1 << 16)
+        raise ShardError(f'{path}: document {i} has the token id {bad}, and two bytes hold 0 to 65535; use a tokenizer of at most 65,536 entries') from None
+    if end in two: raise ShardError(f'{path}: document {i} contains the end mark {end}; encode documents with encode_documents, which adds none and reads none')
+    two.append(end)
+    if sys.byteorder == 'big': two.byteswap()
+    return two
 
 def write_shard(
     path,        # Target, ending in .bin; the index is written beside it, ending in .idx
@@ -48,7 +67,7 @@ def write_shard(
     path.with_suffix('.idx').unlink(missing_ok=True)
     with atomic_write(path, 'wb') as f:
         for i, ids in enumerate(token_lists):
-            f.write(_two_bytes(ids, i, path, end).tobytes())
+            f.write(_two_bytes(ids, i, path, end))
             borders.append(borders[-1] + len(ids) + 1)
     with atomic_write(path.with_suffix('.idx'), 'wb') as f: f.write(np.array(borders, '<u8').tobytes())
     return borders[-1]

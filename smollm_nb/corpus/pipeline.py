@@ -7,8 +7,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/pipeline.html.md"""
 # %% auto #0
 __all__ = ['DATASETS', 'STEPS', 'end_with_parent', 'run_tasks', 'held_out', 'count_funnel', 'build_corpus']
 
-# %% ../../nbs/corpus/195_pipeline.ipynb #f6fbb0f7
-import hashlib, json, os, shutil, threading, time
+# %% ../../nbs/corpus/195_pipeline.ipynb #54547706
+import hashlib, json, os, re, shutil, threading, time
 from collections import Counter
 from copy import deepcopy
 from pathlib import Path
@@ -84,10 +84,13 @@ def held_out(
     digest = hashlib.blake2b(f'{seed}:{group}'.encode('utf-8', 'surrogatepass'), digest_size=8).digest()
     return int.from_bytes(digest, 'big')/2**64 < fraction
 
-# %% ../../nbs/corpus/195_pipeline.ipynb #2b308747
+# %% ../../nbs/corpus/195_pipeline.ipynb #c25e8b84
 DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu')
 
-def _rows(folder): return [r for p in sorted(Path(folder).glob('*.jsonl*')) for r in read_jsonl(p)] if Path(folder).exists() else []
+def _rows(folder):
+    for p in sorted(Path(folder).glob('*.jsonl*')): yield from read_jsonl(p)
+
+def _count(folder): return sum(1 for _ in _rows(folder))
 
 def _heads(out):
     "Both educational scorers, fitted once and kept as JSON."
@@ -107,12 +110,21 @@ def _scored(recipe, out, work, progress):
     from smollm_nb.corpus.python_edu import python_steps
     from smollm_nb.corpus.sources import SourceStep
     from smollm_nb.corpus.web import web_steps
-    c, heads = recipe.corpus, _heads(out)
+    c = recipe.corpus
+    if 'hub' in c.sources: return _published(recipe, out, work, progress)
+    heads = _heads(out)
     web, code = (out/'dropped'/d for d in ('fineweb-edu-dedup', 'python-edu'))
     lines = {'fineweb-edu-dedup': [SourceStep('web', out/'set_aside'/'web', sources=c.sources, page_modules=c.page_modules, docstring_modules=c.docstring_modules, source_path=c.source_path),
                                    *web_steps(web, c.language, c.language_threshold, c.min_alpha_words), *edu_steps(web, heads['edu'], c.edu_threshold)],
              'python-edu': [SourceStep('python', out/'set_aside'/'python', modules=c.python_modules if 'machine' in c.sources else ()), *python_steps(code, c.python_edu_threshold, heads['python'])]}
     run_tasks({name: [*steps, JsonlWriter(str(work/name), compression='zstd')] for name, steps in lines.items()}, c.tasks, recipe.workers, work/'logs', progress)
+
+def _published(recipe, out, work, progress):
+    "Fetch the published data sets, which have been filtered and scored already."
+    from datatrove.pipeline.writers import JsonlWriter
+    from smollm_nb.corpus.hub import COLUMNS, HubStep
+    if len(recipe.corpus.sources) > 1: raise UserError(f'corpus.sources: hub brings curated documents and cannot be mixed with {", ".join(s for s in recipe.corpus.sources if s != "hub")}; name hub alone')
+    run_tasks({name: [HubStep(name, out/'.work'/'hub', out/'set_aside'/name, recipe.corpus.hub_documents), JsonlWriter(str(work/name), compression='zstd')] for name in COLUMNS}, recipe.corpus.tasks, recipe.workers, work/'logs', progress)
 
 def _hub_row(name, r):
     "A document in the hub's columns; the id comes along for all data sets."
@@ -120,47 +132,50 @@ def _hub_row(name, r):
     if name == 'python-edu': return dict(text=r['text'], id=r['id'], **{k: m.get(k) for k in ('blob_id', 'repo_name', 'path', 'length_bytes', 'score', 'int_score')})
     return dict(text=r['text'], id=r['id'], metadata={k: v for k, v in m.items() if k not in ('drop_reason', 'filter_reason', 'module')})
 
-def _pages_for_topics(rows): return [(r['id'], r['text']) for r in rows]
+def _prompts(recipe, pages):
+    from smollm_nb.corpus.cosmopedia import plan_prompts
+    from smollm_nb.corpus.search import TopicIndex
+    from smollm_nb.corpus.topics import choose_topics, load_topics
+    c = recipe.corpus
+    return plan_prompts(choose_topics(load_topics(), c.topics, recipe.seed), TopicIndex.build(pages), recipe.seed, c.written_documents, c.pages_per_topic)
+
+def _write_cosmopedia(recipe, pages, path):
+    "Let the packaged model, or the model on a server, write from topics and pages."
+    from smollm_nb.corpus.cosmopedia import write_documents, write_with_server
+    from smollm_nb.model import load_model
+    model, tokenizer = load_model('smollm2-135m-instruct')
+    if recipe.corpus.writer == 'packaged': write_documents(model, tokenizer, _prompts(recipe, pages), path, seed=recipe.seed)
+    else: write_with_server(*recipe.corpus.writer.split(), _prompts(recipe, pages), path, tokenizer, seed=recipe.seed, api_key=os.environ.get('OPENAI_API_KEY'))
+
+def _check_writer(writer):
+    if not re.fullmatch(r'sample|packaged|https?://\S+ \S+', writer): raise UserError(f'corpus.writer: {writer!r} is no writer; use sample, packaged, or the address of an OpenAI-compatible server and a model, as in http://localhost:8000/v1 my-model')
 
 def _cosmopedia(recipe, pages, work):
-    "Texts by the packaged model: the committed sample, or written anew."
-    c = recipe.corpus
-    if c.writer == 'sample': rows = read_jsonl(samples('cosmopedia', 'cosmopedia.jsonl'))
-    elif c.writer == 'packaged':
-        from smollm_nb.corpus.cosmopedia import plan_prompts, write_documents
-        from smollm_nb.corpus.search import TopicIndex
-        from smollm_nb.corpus.topics import choose_topics, load_topics
-        from smollm_nb.model import load_model
-        prompts = plan_prompts(choose_topics(load_topics(), c.topics, recipe.seed), TopicIndex.build(_pages_for_topics(pages)), recipe.seed, c.written_documents, c.pages_per_topic)
-        if not (work/'written.jsonl').exists(): write_documents(*load_model('smollm2-135m-instruct'), prompts, work/'written.jsonl', seed=recipe.seed)
-        rows = read_jsonl(work/'written.jsonl')
-    else: raise UserError(f'corpus.writer: {c.writer!r} cannot write on this machine yet; use sample or packaged')
-    return [dict(id=f'cosmopedia/{i:05d}', **r) for i, r in enumerate(rows)]
+    "Texts by a language model: the committed sample, or written anew."
+    c, path = recipe.corpus, samples('cosmopedia', 'cosmopedia.jsonl')
+    if 'hub' in c.sources: yield from (dict(id=r['id'], text=r['text'], **r['metadata']) for r in _rows(work/'cosmopedia-v2')); return
+    if c.writer != 'sample':
+        path = work/'written.jsonl'
+        if not path.exists(): _write_cosmopedia(recipe, pages, path)
+    for i, r in enumerate(read_jsonl(path)): yield dict(id=f'cosmopedia/{i:05d}', **r)
 
-def _drop(rows, reason_of, folder):
-    "Split rows by a function that gives a reason or None; the dropped ones go to their bin."
-    kept, dropped = [], []
-    for r in rows:
-        reason = reason_of(r)
-        if reason is None: kept.append(r)
-        else: dropped.append(dict(id=r['id'], text=r['text'], metadata=dict(drop_reason=reason)))
-    write_jsonl(folder/'00000.jsonl.zst', dropped)
-    return kept
-
-def _finish(name, rows, group, recipe, out, decontaminator):
-    "Near-duplicates, benchmark overlap and held-out split of one data set."
-    from smollm_nb.corpus.dedup import deduplicate
-    c, bins = recipe.corpus, out/'dropped'/name
-    result = deduplicate([r['id'] for r in rows], [r['text'] for r in rows], c.minhash_ngram, c.minhash_buckets, c.minhash_hashes)
+def _fates(rows, result, decontaminator, recipe):
+    "For each document: the folder that it goes to, and the reason if it is dropped."
     twin = dict(result.dropped)
-    rows = _drop(rows, lambda r: f'near_duplicate_of {twin[r["id"]]}' if r['id'] in twin else None, bins/'near_duplicates')
-    def overlap(r):
-        found = decontaminator.check(r['text'])
-        return found and f'benchmark {found.task} {found.item}'
-    rows = _drop(rows, overlap, bins/'benchmark_overlap')
-    out_ids = {r['id'] for r in rows if held_out(group[r['id']], c.heldout_fraction, recipe.seed)}
-    write_jsonl(out/'documents'/name/'00000.jsonl.zst', [r for r in rows if r['id'] not in out_ids])
-    write_jsonl(out/'heldout'/name/'00000.jsonl.zst', [r for r in rows if r['id'] in out_ids])
+    for r, group in rows:
+        if r['id'] in twin: yield 'near_duplicates', f'near_duplicate_of {twin[r["id"]]}'
+        elif found := decontaminator.check(r['text']): yield 'benchmark_overlap', f'benchmark {found.task} {found.item}'
+        else: yield ('heldout' if held_out(group, recipe.corpus.heldout_fraction, recipe.seed) else 'documents'), None
+
+def _finish(name, read, recipe, out, decontaminator):
+    "Near-duplicates, benchmark overlap and held-out split of one data set, which is read from disk anew for each step and never held."
+    from smollm_nb.corpus.dedup import deduplicate
+    c = recipe.corpus
+    result = deduplicate((r['id'] for r, _ in read()), (r['text'] for r, _ in read()), c.minhash_ngram, c.minhash_buckets, c.minhash_hashes)
+    fates = list(_fates(read(), result, decontaminator, recipe))
+    for kind in ('documents', 'heldout'): write_jsonl(out/kind/name/'00000.jsonl.zst', (r for (r, _), (fate, _) in zip(read(), fates) if fate == kind))
+    for kind in ('near_duplicates', 'benchmark_overlap'):
+        write_jsonl(out/'dropped'/name/kind/'00000.jsonl.zst', (dict(id=r['id'], text=r['text'], metadata=dict(drop_reason=reason)) for (r, _), (fate, reason) in zip(read(), fates) if fate == kind))
 
 STEPS = {'fineweb-edu-dedup': ('extract', 'language', 'quality', 'edu_score', 'near_duplicates', 'benchmark_overlap'), 'cosmopedia-v2': ('near_duplicates', 'benchmark_overlap'),
          'python-edu': ('sound_code', 'python_score', 'near_duplicates', 'benchmark_overlap')}
@@ -172,11 +187,11 @@ def count_funnel(
     out, funnel = Path(out), []
     for name in DATASETS:
         dropped = {s: Counter(r['metadata']['drop_reason'].split(' ')[0] for r in _rows(out/'dropped'/name/s)) for s in STEPS[name]}
-        here = sum(len(_rows(out/kind/name)) for kind in ('documents', 'heldout')) + sum(c.total() for c in dropped.values())
+        here = sum(_count(out/kind/name) for kind in ('documents', 'heldout')) + sum(c.total() for c in dropped.values())
         funnel.append(dict(dataset=name, step='read', documents=here, dropped=0, reasons={}))
         for step, reasons in dropped.items():
             funnel.append(dict(dataset=name, step=step, documents=here, dropped=reasons.total(), reasons=dict(sorted(reasons.items())))); here -= reasons.total()
-        funnel.append(dict(dataset=name, step='held out', documents=here, dropped=len(_rows(out/'heldout'/name)), reasons={}))
+        funnel.append(dict(dataset=name, step='held out', documents=here, dropped=_count(out/'heldout'/name), reasons={}))
     return funnel
 
 def build_corpus(
@@ -187,17 +202,18 @@ def build_corpus(
 )->dict:                 # Documents kept per data set
     "Build a corpus; continued after a kill, it ends in the same files."
     from smollm_nb.corpus.decontaminate import Decontaminator
+    _check_writer(recipe.corpus.writer)
     out = Path(out); work = out/'.work'; work.mkdir(parents=True, exist_ok=True)
     _scored(recipe, out, work, progress)
-    found = {n: _rows(work/n) for n in ('fineweb-edu-dedup', 'python-edu')}
-    rows = {n: [_hub_row(n, r) for r in found[n]] for n in found}
-    rows['cosmopedia-v2'] = _cosmopedia(recipe, rows['fineweb-edu-dedup'], work)
-    group = {r['id']: r['id'] for n in DATASETS for r in rows[n]} | {r['id']: r['metadata']['module'] for n in found for r in found[n] if 'module' in r['metadata']}
     decontaminator = Decontaminator(benchmark_texts, recipe.corpus.overlap_ngram, recipe.corpus.overlap_ratio)
-    for n in DATASETS: _finish(n, rows[n], group, recipe, out, decontaminator)
-    for path, obj in (('funnel.json', count_funnel(out)), ('sources.json', dict(set_aside=dict(sorted(Counter(r['reason'] for k in ('web', 'python') for r in _rows(out/'set_aside'/k)).items()))))):
+    def read(name):
+        "Rows in the hub's columns, each with the name of what it quotes."
+        if name != 'cosmopedia-v2': yield from ((_hub_row(name, r), r['metadata'].get('module', r['id'])) for r in _rows(work/name))
+        else: yield from ((r, r['id']) for r in _cosmopedia(recipe, ((r['id'], r['text']) for r in _rows(work/'fineweb-edu-dedup')), work))
+    for n in DATASETS: _finish(n, lambda: read(n), recipe, out, decontaminator)
+    for path, obj in (('funnel.json', count_funnel(out)), ('sources.json', dict(set_aside=dict(sorted(Counter(r['reason'] for k in (out/'set_aside').glob('*') for r in _rows(k)).items()))))):
         with atomic_write(out/path) as f: json.dump(obj, f, indent=1, ensure_ascii=False)
-    kept = {n: len(_rows(out/'documents'/n)) for n in DATASETS}
+    kept = {n: _count(out/'documents'/n) for n in DATASETS}
     if not any(kept.values()): raise UserError(f'no document was kept; look at {out}/funnel.json and lower corpus.edu_threshold, corpus.python_edu_threshold or corpus.min_alpha_words, or give other sources')
     shutil.rmtree(work)
     return kept

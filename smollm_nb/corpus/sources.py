@@ -299,7 +299,7 @@ def warc_documents(
             _whole(p)
         except Exception as e: aside.add(f'{p.name}:{max(n, 1)}', f'broken WARC record ({type(e).__name__})')
 
-# %% ../../nbs/corpus/105_sources.ipynb #39e827e8
+# %% ../../nbs/corpus/105_sources.ipynb #9d5d4159
 def web_documents(
     sources,        # samples, machine, folder, warc
     page_modules,   # Modules of the machine source, one page each
@@ -316,7 +316,7 @@ def web_documents(
             yield from docstring_pages(docstring_modules, aside, rank, world_size)
         elif s == 'folder': yield from folder_documents(source_path, aside, rank, world_size)
         elif s == 'warc': yield from warc_documents(source_path, aside, rank, world_size)
-        else: raise SourceError(f'corpus.sources: {s!r} cannot be read on this machine yet; use samples, machine, folder or warc')
+        else: raise SourceError(f'corpus.sources: {s!r} is no source of raw pages; use samples, machine, folder or warc, or hub alone')
 
 class SourceStep(PipelineStep):
     "First step of a pipeline: yields the documents of its rank, and writes what was set aside."

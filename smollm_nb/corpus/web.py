@@ -10,9 +10,10 @@ __all__ = ['MAX_CHARS', 'MAX_TAGS', 'MAX_REMEMBERED', 'TOP_NGRAMS', 'REPEATED_NG
            'gopher_repetition', 'gopher_quality', 'c4_quality', 'fineweb_quality', 'mask_pii', 'RuleStep', 'MaskStep',
            'web_steps']
 
-# %% ../../nbs/corpus/140_web.ipynb #6fb01a67
+# %% ../../nbs/corpus/140_web.ipynb #10cf4a6e
 import ipaddress, itertools, re, unicodedata
 from collections import Counter
+from functools import cache
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.filters.base_filter import BaseFilter
@@ -57,8 +58,8 @@ def language(
     code, p = _identifier().classify(text[:20_000])
     return code, round(float(p), 4)
 
-# %% ../../nbs/corpus/140_web.ipynb #7ff2f1d9
-MAX_REMEMBERED = 500_000
+# %% ../../nbs/corpus/140_web.ipynb #f1ed1b73
+MAX_REMEMBERED = 200_000
 
 class _Remembered(dict):
     "Key -> what a function says of it, asked once."
@@ -68,27 +69,42 @@ class _Remembered(dict):
         value = self[key] = self.ask(key)
         return value
 
+@cache
 def _spacy():
     from datatrove.utils.word_tokenizers import load_word_tokenizer
     return load_word_tokenizer('eng').tokenizer
 
+_PLAIN = re.compile(r'([A-Za-z]+)([,;:!?]|(?<=[a-z])\.)?')
+
 def _words_of_chunk(chunk):
     nlp = _spacy()
-    with nlp.memory_zone(): return tuple(word.text for word in nlp.tokenizer(chunk))
+    if (m := _PLAIN.fullmatch(chunk)) and chunk not in nlp.tokenizer.rules and m[1] not in nlp.tokenizer.rules: return tuple(filter(None, m.groups()))
+    return tuple(word.text for word in nlp.tokenizer(chunk))
 
 _CHUNKS = _Remembered(_words_of_chunk)
+
+def _known(chunks):
+    "The chunks, after spaCy was asked for those that are new; its own notes about them are thrown away."
+    if not all(map(_CHUNKS.__contains__, chunks)):
+        with _spacy().memory_zone():
+            for chunk in chunks: _CHUNKS[chunk]
+    return chunks
 
 def words_of(
     text:str, # Plain text
 )->list[str]: # Words and punctuation marks
     "Split as datatrove does for English."
-    return list(itertools.chain.from_iterable(map(_CHUNKS.__getitem__, text.split())))
+    return list(itertools.chain.from_iterable(map(_CHUNKS.__getitem__, _known(text.split()))))
 
-# %% ../../nbs/corpus/140_web.ipynb #e380ac4e
+# %% ../../nbs/corpus/140_web.ipynb #d0cadf25
+@cache
+def _ends():
+    from spacy.pipeline import Sentencizer
+    return frozenset(Sentencizer.default_punct_chars)
+
 def _mark(word):
     "2 for a mark that ends a sentence, 1 for other punctuation, 0 for a word."
-    from spacy.pipeline import Sentencizer
-    return 2 if word in Sentencizer.default_punct_chars else int(all(unicodedata.category(c)[0] == 'P' for c in word))
+    return 2 if word in _ends() else int(all(unicodedata.category(c)[0] == 'P' for c in word))
 
 _MARKS = _Remembered(_mark)
 
@@ -112,12 +128,12 @@ def sentence_count(
     chunks = line.split()
     if ' '.join(chunks) != line: return len(split_into_sentences(line, 'eng'))
     count, seen = 1, 0
-    for chunk in chunks:
+    for chunk in _known(chunks):
         begun, seen = _WALKS[chunk][seen]
         count += begun
     return count
 
-# %% ../../nbs/corpus/140_web.ipynb #bce9927f
+# %% ../../nbs/corpus/140_web.ipynb #3a6810f2
 def repeated(
     parts, # Lines, paragraphs or n-grams
 )->tuple[int,int]: # How many were seen before, and their characters
@@ -135,10 +151,11 @@ def _top_chars(words, n):
     top = max(grams, key=grams.__getitem__)
     return (sum(map(len, top)) + n - 1)*grams[top]
 
-def _repeated_chars(joined, starts, n):
-    "Characters of n-grams that occurred before, none counted twice; words begin at `starts` in the joined text."
+def _repeated_chars(joined, starts, n, enough=0):
+    "Characters of n-grams that occurred before, none counted twice; words begin at `starts` in the joined text. 0 if they cannot be more than `enough`."
     grams = [joined[a:b] for a, b in zip(starts, starts[n:])]
-    if len(set(grams)) == len(grams): return 0 # as on most pages
+    repeats = len(grams) - len(set(grams))
+    if not repeats or repeats*max(map(len, grams)) <= enough: return 0 # as on most pages
     seen, chars, i = set(), 0, 0
     while i < len(grams):
         if grams[i] in seen: chars += len(grams[i]); i += n
@@ -165,7 +182,7 @@ def gopher_repetition(
         if _top_chars(words, n)/len(text) > limit: return f'top_{n}_gram'
     joined, starts = ''.join(words), list(itertools.accumulate(map(len, words), initial=0))
     for n, limit in REPEATED_NGRAMS:
-        if _repeated_chars(joined, starts, n)/len(text) > limit: return f'duplicated_{n}_n_grams'
+        if _repeated_chars(joined, starts, n, limit*len(text))/len(text) > limit: return f'duplicated_{n}_n_grams'
 
 # %% ../../nbs/corpus/140_web.ipynb #17de8f70
 STOP_WORDS = {'the', 'be', 'to', 'of', 'and', 'that', 'have', 'with'}
@@ -242,11 +259,12 @@ def fineweb_quality(
     words = words_of(text) if words is None else words
     if text.count('\n')/len(words) > max_breaks: return 'list_ratio'
 
-# %% ../../nbs/corpus/140_web.ipynb #8bf21cfd
+# %% ../../nbs/corpus/140_web.ipynb #db5f3467
 _ATOM, _LABEL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", r'[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
 _BYTE = r'(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)'
 _EMAIL = re.compile(rf'\b{_ATOM}(?:\.{_ATOM})*@(?:(?:{_LABEL}\.)+{_LABEL}|\[(?:{_BYTE}\.){{3}}(?:{_BYTE}|[A-Za-z0-9-]*[A-Za-z0-9]:)])')
 _IP = re.compile(rf'(?:{_BYTE}\.){{3}}{_BYTE}')
+_MAYBE_IP = re.compile(r'[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]') # looked for first: it is found, or not, much faster
 EMAILS = ('email@example.com', 'firstname.lastname@example.org')
 ADDRESSES = ('22.214.171.124', '126.96.36.199', '188.8.131.52', '184.108.40.206', '220.127.116.11', '18.104.22.168')
 
@@ -264,7 +282,8 @@ def mask_pii(
         if not _public(m[0]): return m[0]
         addresses[0] += 1
         return ADDRESSES[(addresses[0] - 1) % len(ADDRESSES)]
-    return _IP.sub(address, _EMAIL.sub(mail, text))
+    if '@' in text: text = _EMAIL.sub(mail, text)
+    return _IP.sub(address, text) if _MAYBE_IP.search(text) else text
 
 # %% ../../nbs/corpus/140_web.ipynb #e53e8e83
 class RuleStep(BaseFilter):
