@@ -98,7 +98,7 @@ def atomic_folder(
         if full: raise full from e
         raise
 
-# %% ../nbs/020_files.ipynb #1cd1fead
+# %% ../nbs/020_files.ipynb #61745d6a
 def _open_text(path):
     if path.suffix == '.zst':
         import pyarrow # its stream notices a cut archive; zstandard's own reader ends quietly there
@@ -107,7 +107,7 @@ def _open_text(path):
 
 def _parse_line(line, path, i):
     try: row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as e: raise JSONLError(f'{path}:{i}: not JSON ({e}); mend or delete this line') from None
+    except (ValueError, RecursionError) as e: raise JSONLError(f'{path}:{i}: not JSON ({e}); mend or delete this line') from None
     if not isinstance(row, dict): raise JSONLError(f'{path}:{i}: a {type(row).__name__}, not an object {{…}}; mend or delete this line')
     return row
 
