@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from .files import UserError, json_hash, project_root
 
-# %% ../nbs/010_settings.ipynb #4ca4c541
+# %% ../nbs/010_settings.ipynb #b3f76c7a
 class RecipeError(UserError): "A mistake in settings.ini, named by file, line, section and key."
 
 @dataclass(frozen=True)
@@ -118,7 +118,8 @@ class Recipe:
     seed: int     # every random choice starts from it
     threads: int  # torch threads
     workers: int  # processes of the corpus stage
-    executor: str # datatrove executor: local, slurm or ray
+    executor: str # datatrove executor of the corpus stage: local, slurm or ray
+    slurm_partition: str # queue of the executor `slurm`, '' for the others
     device: str   # torch device of training: cpu, cuda, mps
     dtype: str    # compute precision of training: float32 or bfloat16
     compile: bool # compile the transformer blocks

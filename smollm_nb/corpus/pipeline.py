@@ -84,7 +84,7 @@ def held_out(
     digest = hashlib.blake2b(f'{seed}:{group}'.encode('utf-8', 'surrogatepass'), digest_size=8).digest()
     return int.from_bytes(digest, 'big')/2**64 < fraction
 
-# %% ../../nbs/corpus/195_pipeline.ipynb #c25e8b84
+# %% ../../nbs/corpus/195_pipeline.ipynb #53900e29
 DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu')
 
 def _rows(folder):
@@ -103,6 +103,13 @@ def _heads(out):
         heads[name] = ScoreHead.load(path)
     return heads
 
+def _execute(recipe, pipelines, logs, progress):
+    "Run pipelines here or on the recipe's cluster."
+    if recipe.executor == 'local': return run_tasks(pipelines, recipe.corpus.tasks, recipe.workers, logs, progress)
+    from smollm_nb.corpus.scale import run_on_cluster
+    cluster = dict(partition=recipe.slurm_partition) if recipe.executor == 'slurm' else {}
+    run_on_cluster(recipe.executor, pipelines, recipe.corpus.tasks, recipe.workers, Path(logs).resolve(), progress, **cluster)
+
 def _scored(recipe, out, work, progress):
     "Run the page and the Python pipelines up to their scores."
     from datatrove.pipeline.writers import JsonlWriter
@@ -117,14 +124,14 @@ def _scored(recipe, out, work, progress):
     lines = {'fineweb-edu-dedup': [SourceStep('web', out/'set_aside'/'web', sources=c.sources, page_modules=c.page_modules, docstring_modules=c.docstring_modules, source_path=c.source_path),
                                    *web_steps(web, c.language, c.language_threshold, c.min_alpha_words), *edu_steps(web, heads['edu'], c.edu_threshold)],
              'python-edu': [SourceStep('python', out/'set_aside'/'python', modules=c.python_modules if 'machine' in c.sources else ()), *python_steps(code, c.python_edu_threshold, heads['python'])]}
-    run_tasks({name: [*steps, JsonlWriter(str(work/name), compression='zstd')] for name, steps in lines.items()}, c.tasks, recipe.workers, work/'logs', progress)
+    _execute(recipe, {name: [*steps, JsonlWriter(str(work/name), compression='zstd')] for name, steps in lines.items()}, work/'logs', progress)
 
 def _published(recipe, out, work, progress):
     "Fetch the published data sets, which have been filtered and scored already."
     from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.hub import COLUMNS, HubStep
     if len(recipe.corpus.sources) > 1: raise UserError(f'corpus.sources: hub brings curated documents and cannot be mixed with {", ".join(s for s in recipe.corpus.sources if s != "hub")}; name hub alone')
-    run_tasks({name: [HubStep(name, out/'.work'/'hub', out/'set_aside'/name, recipe.corpus.hub_documents), JsonlWriter(str(work/name), compression='zstd')] for name in COLUMNS}, recipe.corpus.tasks, recipe.workers, work/'logs', progress)
+    _execute(recipe, {name: [HubStep(name, out/'.work'/'hub', out/'set_aside'/name, recipe.corpus.hub_documents), JsonlWriter(str(work/name), compression='zstd')] for name in COLUMNS}, work/'logs', progress)
 
 def _hub_row(name, r):
     "A document in the hub's columns; the id comes along for all data sets."
