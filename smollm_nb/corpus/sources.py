@@ -282,7 +282,7 @@ def folder_documents(
         except SourceError: raise
         except Exception as e: aside.add(name, f'cannot be read ({type(e).__name__})')
 
-# %% ../../nbs/corpus/105_sources.ipynb #ce4c89a2
+# %% ../../nbs/corpus/105_sources.ipynb #85a657a4
 MAX_PAGE, MAX_BROKEN = 10_000_000, 1000
 
 class _Damage(Exception): "A record that cannot be trusted."
@@ -336,7 +336,7 @@ def _records(stream, left):
 
 def _why(e):
     if isinstance(e, _Bomb): return 'decompression bomb'
-    return f'broken WARC record ({e})' if isinstance(e, _Damage) else f'broken WARC record ({type(e).__name__})'
+    return f'broken WARC record ({e if isinstance(e, _Damage) else "gzip" if isinstance(e, zlib.error) else type(e).__name__})'
 
 def _find(f, start, mark, good):
     "The first place from start on where a mark stands and is good, or None."
