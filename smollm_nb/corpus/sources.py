@@ -211,7 +211,7 @@ def python_files(
         if not text.strip(): aside.add(_short(path), 'empty file'); continue
         yield Document(text=text, id=f'python/{_short(path)}', metadata=dict(repo_name=name.split('.')[0], path=_short(path), module=name))
 
-# %% ../../nbs/corpus/105_sources.ipynb #0da7c098
+# %% ../../nbs/corpus/105_sources.ipynb #413a4fa5
 _ENDINGS = ('.txt', '.md', '.html', '.htm', '.jsonl', '.jsonl.gz', '.jsonl.zst', '.parquet')
 
 def _no_text(path, columns): return SourceError(f'{path}: no column `text`, only {", ".join(sorted(columns)) or "none"}; rename the column that holds the text')
@@ -247,7 +247,7 @@ def _parquet_rows(path):
 
 def _table(path, name, rows, aside):
     "Documents of a table; one without any text column is an error."
-    found, columns = False, set()
+    found, columns, before = False, set(), len(aside.rows)
     for i, row in rows:
         columns |= set(row)
         if not isinstance(row.get('text'), str): aside.add(f'{name}:{i}', 'no text column'); continue
@@ -255,6 +255,7 @@ def _table(path, name, rows, aside):
         if text.strip(): yield Document(text=text, id=f'folder/{name}:{i}', metadata=dict(url=f'file://{name}', kind='text'))
         else: aside.add(f'{name}:{i}', 'empty')
     if columns and not found: raise _no_text(path, columns)
+    if not columns and len(aside.rows) == before: aside.add(name, 'empty')
 
 def _one_file(path, name, aside):
     low = name.lower()

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from fastcore.basics import patch
 from ..files import UserError
 
-# %% ../../nbs/model/210_config.ipynb #0b91080f
+# %% ../../nbs/model/210_config.ipynb #b91a5425
 class ConfigError(UserError): "A model configuration that cannot be built."
 
 @dataclass(frozen=True)
@@ -33,8 +33,11 @@ class SmolLMConfig:
     pad_token_id: int|None = None       # fills short rows; the base models have none
 
     def __post_init__(self):
-        for f in fields(self)[:7]: _need(isinstance(v := getattr(self, f.name), int) and v > 0, f.name, v, 'a positive whole number')
-        for k in ('rms_norm_eps', 'rope_theta'): _need(isinstance(v := getattr(self, k), (int, float)) and v > 0, k, v, 'a positive number')
+        for f in fields(self)[:7]: _need(type(v := getattr(self, f.name)) is int and 0 < v < 2**31, f.name, v, 'a positive whole number below 2³¹')
+        for k in ('rms_norm_eps', 'rope_theta'): _need(type(v := getattr(self, k)) in (int, float) and 0 < v < float('inf'), k, v, 'a positive number')
+        for k in ('bos_token_id', 'eos_token_id', 'pad_token_id'): _need((v := getattr(self, k)) is None or type(v) is int and 0 <= v < 2**31, k, v, 'a token id or nothing')
+        _need(type(self.tie_word_embeddings) is bool, 'tie_word_embeddings', self.tie_word_embeddings, 'true or false')
+        _need(self.num_hidden_layers <= 10_000, 'num_hidden_layers', self.num_hidden_layers, 'at most 10,000')
         _need(self.hidden_size % self.num_attention_heads == 0, 'hidden_size', self.hidden_size, f'a multiple of num_attention_heads = {self.num_attention_heads}')
         _need(self.head_dim % 2 == 0, 'hidden_size', self.hidden_size, 'such that a head has an even width, since RoPE turns pairs')
         _need(self.num_attention_heads % self.num_key_value_heads == 0, 'num_key_value_heads', self.num_key_value_heads, f'a divisor of num_attention_heads = {self.num_attention_heads}')
@@ -99,11 +102,12 @@ def to_dict(self:SmolLMConfig,
                  head_dim=self.head_dim, rope_parameters=dict(rope_type='default', rope_theta=self.rope_theta), use_cache=True)
     return fixed | asdict(self)
 
-# %% ../../nbs/model/210_config.ipynb #19cef4ff
+# %% ../../nbs/model/210_config.ipynb #44c1a71f
 _FIXED = dict(model_type='llama', hidden_act='silu', attention_bias=False, mlp_bias=False)
 
 def _rope_theta(d):
     rope = d.get('rope_parameters') or d.get('rope_scaling') or {}
+    if not isinstance(rope, dict): raise ConfigError(f'config.json: rope_parameters = {str(rope)[:40]} must be an object; download the file again')
     kind = rope.get('rope_type', rope.get('type', 'default'))
     if kind != 'default': raise ConfigError(f'config.json: rope type {kind!r} is not supported; SmolLM uses the default RoPE')
     return rope.get('rope_theta', d.get('rope_theta', 10000.0))
