@@ -156,7 +156,7 @@ def their_pack(path):
     yield
     yield sum(len(e.ids) for e in tokenizer.core.encode_batch_fast(texts, add_special_tokens=False))
 
-# %% ../../nbs/benchmarks/940_corpus.ipynb #ff51d16b
+# %% ../../nbs/benchmarks/940_corpus.ipynb #3c80d718
 def write_warc(
     pages, # `Document`s with HTML
     path,  # A .warc.gz file
@@ -176,8 +176,8 @@ def whole_way(warc, seq_len=2048):
     from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     from smollm_nb.corpus.sources import SourceStep
-    from smollm_nb.corpus.web import web_steps
-    tokenizer = _tokenizer(warc)
+    from smollm_nb.corpus.web import extract_text, language, web_steps, words_of
+    tokenizer = _tokenizer(warc); extract_text('<p>ready</p>'); words_of('ready'); language('ready')
     with tempfile.TemporaryDirectory() as t:
         d = Path(t); source = SourceStep('web', d/'aside', sources=('warc',), page_modules=(), docstring_modules=(), source_path=str(warc))
         yield
@@ -188,7 +188,7 @@ def whole_way(warc, seq_len=2048):
         for step in range(rows): mixture.batch(step, 1)
         yield source.stats['documents'].total, kept, rows
 
-# %% ../../nbs/benchmarks/940_corpus.ipynb #2e7758ef
+# %% ../../nbs/benchmarks/940_corpus.ipynb #b5b6fd89
 def _in_turn(ours, peer, path, repeats):
     "Median seconds of both, run alternately, and what came out of each."
     pairs = [(measured(ours, path), measured(peer, path)) for _ in range(repeats)]
@@ -206,7 +206,7 @@ def memory_growth(
     with tempfile.TemporaryDirectory() as d:
         _save_tokenizer(d)
         for k in times:
-            write_warc(found[:pages*k], Path(d)/'pages.warc.gz')
+            write_warc(found[::max(times)//k], Path(d)/'pages.warc.gz') # every so many, so that long and short pages are mixed alike
             seconds, peak, (read, kept, packed) = measured('whole_way', Path(d)/'pages.warc.gz')
             rows.append(dict(times=k, pages=read, kept=kept, rows=packed, seconds=seconds, peak_mb=peak))
     return rows
