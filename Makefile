@@ -48,7 +48,7 @@ site-test: .venv/.test
 	$(BIN)/python -m pytest docs/test_site.py
 
 clean:
-	rm -rf _proc _sphinx _sphinx_extra _site _doctrees
+	rm -rf _proc _sphinx _sphinx_extra _site _doctrees jupyter_execute
 
 .venv/.core: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
