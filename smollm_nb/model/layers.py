@@ -96,9 +96,10 @@ def _shares(scores, scale):
     return e.to(scores.dtype), largest + total.log(), 1/total
 
 def _share_gradients(scores, up, log_total, mean, scale):
-    "The shares, once more, and the gradient of the products of queries and keys."
+    "Turns scores into shares once more, and the gradient of the shares into that of the products; both in place."
     p = (scores.float()*scale - log_total).exp()
-    return p.to(scores.dtype), ((up.float() - mean)*p*scale).to(scores.dtype)
+    up.copy_((up.float() - mean)*p*scale)
+    scores.copy_(p)
 
 def can_compile(
 )->bool: # Whether kernels and blocks can be compiled here
@@ -110,43 +111,51 @@ def _compiled(f): return torch.compile(f, dynamic=True) if can_compile() else f
 
 def _blocks(T): return [(start, min(start + QUERY_BLOCK, T)) for start in range(0, T, QUERY_BLOCK)]
 
-def _scores(rows, k, start, end):
-    "Products of the queries start to end with all keys they may see; the others are -inf."
-    scores, n = rows @ k[:, :end].mT, end - start
-    later = torch.ones(n, n, dtype=torch.bool, device=k.device).triu(1)
-    scores.unflatten(1, (n, -1))[..., start:].masked_fill_(later[:, None], float('-inf'))
-    return scores
+def _diagonal(q, group):
+    "(rows of a block, QUERY_BLOCK) -inf where a key is later than the row's query."
+    return q.new_full((QUERY_BLOCK, QUERY_BLOCK), float('-inf')).triu(1).repeat_interleave(group, 0)
+
+def _room(x, rows, T):
+    "A function that lends the same memory to every block's products."
+    memory = x.new_empty(len(x)*rows*T)
+    return lambda n, end: memory[:len(x)*n*end].view(len(x), n, end)
 
 @torch.library.custom_op('smollm_nb::attend_rows', mutates_args=())
 def _attend_rows(q:Tensor, k:Tensor, v:Tensor)->tuple[Tensor, Tensor]:
     "q (groups, T·G, H), k and v (groups, T, H): the result and the logarithm of each row's sum."
-    group, scale = q.shape[1] // k.shape[1], q.shape[2]**-0.5
-    out, log_total = torch.empty_like(q), q.new_empty(*q.shape[:2], 1, dtype=torch.float32)
-    for start, end in _blocks(k.shape[1]):
-        at = slice(start*group, end*group)
-        e, log_total[:, at], factor = _compiled(_shares)(_scores(q[:, at], k, start, end), scale)
+    T, group = k.shape[1], q.shape[1] // k.shape[1]
+    out, log_total = q.new_empty(q.shape), q.new_empty(*q.shape[:2], 1, dtype=torch.float32)
+    later, room = _diagonal(q, group), _room(q, min(T, QUERY_BLOCK)*group, T)
+    for start, end in _blocks(T):
+        at, n = slice(start*group, end*group), (end - start)*group
+        scores = torch.bmm(q[:, at], k[:, :end].mT, out=room(n, end))
+        scores[..., start:] += later[:n, :end - start]
+        e, log_total[:, at], factor = _compiled(_shares)(scores, q.shape[2]**-0.5)
         out[:, at] = e @ v[:, :end] * factor
     return out, log_total
 
 @torch.library.custom_op('smollm_nb::attend_rows_gradients', mutates_args=())
 def _attend_rows_gradients(up:Tensor, q:Tensor, k:Tensor, v:Tensor, out:Tensor, log_total:Tensor)->tuple[Tensor, Tensor, Tensor]:
-    group, scale = q.shape[1] // k.shape[1], q.shape[2]**-0.5
-    mean = torch.linalg.vecdot(up.float(), out.float())[..., None]
-    dq, dk, dv = torch.empty_like(q), torch.zeros_like(k, dtype=torch.float32), torch.zeros_like(v, dtype=torch.float32)
-    for start, end in _blocks(k.shape[1]):
-        at = slice(start*group, end*group)
-        rows, d = q[:, at], up[:, at]
-        p, ds = _compiled(_share_gradients)(_scores(rows, k, start, end), d @ v[:, :end].mT, log_total[:, at], mean[:, at], scale)
-        dv[:, :end] += p.mT @ d
-        dk[:, :end] += ds.mT @ rows
-        dq[:, at] = ds @ k[:, :end]
-    return dq, dk.to(k.dtype), dv.to(v.dtype)
+    T, group = k.shape[1], q.shape[1] // k.shape[1]
+    mean, later = torch.linalg.vecdot(up.float(), out.float())[..., None], _diagonal(q, group)
+    rooms = [_room(q, min(T, QUERY_BLOCK)*group, T) for _ in range(2)]
+    dq, (dkT, dvT) = q.new_empty(q.shape), (torch.zeros(len(k), k.shape[2], T, device=k.device) for _ in range(2))
+    qT, upT = q.mT.contiguous(), up.mT.contiguous() # products with the small matrix turned are faster than with the large one turned
+    for start, end in _blocks(T):
+        at, n = slice(start*group, end*group), (end - start)*group
+        scores, d = (torch.bmm(x[:, at], y[:, :end].mT, out=room(n, end)) for x, y, room in zip((q, up), (k, v), rooms))
+        scores[..., start:] += later[:n, :end - start]
+        _compiled(_share_gradients)(scores, d, log_total[:, at], mean[:, at], q.shape[2]**-0.5)
+        dvT[..., :end] += upT[..., at] @ scores
+        dkT[..., :end] += qT[..., at] @ d
+        dq[:, at] = d @ k[:, :end]
+    return dq, dkT.mT.contiguous().to(k.dtype), dvT.mT.contiguous().to(v.dtype)
 
 @_attend_rows.register_fake
-def _(q, k, v): return torch.empty_like(q), q.new_empty(*q.shape[:2], 1, dtype=torch.float32)
+def _(q, k, v): return q.new_empty(q.shape), q.new_empty(*q.shape[:2], 1, dtype=torch.float32)
 
 @_attend_rows_gradients.register_fake
-def _(up, q, k, v, out, log_total): return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
+def _(up, q, k, v, out, log_total): return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
 
 _attend_rows.register_autograd(lambda ctx, up, _: _attend_rows_gradients(up.contiguous(), *ctx.saved_tensors),
                                setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs, *output))
