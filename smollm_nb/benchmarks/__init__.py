@@ -8,10 +8,9 @@ Docs: https://smollm-nb.github.io/smollm-nb/benchmarks/benchmarks.html.md"""
 __all__ = ['Measurement', 'in_turn', 'run_bench']
 
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #1a3b44ad
-import tempfile, time
+import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from ..files import UserError
 
