@@ -8,10 +8,9 @@ Docs: https://smollm-nb.github.io/smollm-nb/benchmarks/benchmarks.html.md"""
 __all__ = ['Measurement', 'in_turn', 'run_bench']
 
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #1a3b44ad
-import tempfile, time
+import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from ..files import UserError
 
@@ -54,29 +53,9 @@ def in_turn(
     return median(a for a, _ in pairs), median(b for _, b in pairs)
 
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #06dde108
-def _peer():
-    "The packaged weights in transformers, by way of an exported folder."
-    import torch
-    from transformers import AutoModelForCausalLM
-    from smollm_nb.model import load_model
-    model, tokenizer = load_model('smollm2-135m-instruct')
-    with tempfile.TemporaryDirectory() as d:
-        model.save_pretrained(Path(d)/'m', tokenizer)
-        return model, tokenizer, AutoModelForCausalLM.from_pretrained(Path(d)/'m', dtype=torch.float32).eval()
-
 def _inference():
-    import torch
-    from smollm_nb.model import generate
-    model, tokenizer, theirs = _peer()
-    ids = torch.randint(17, model.config.vocab_size, (1, 512), generator=torch.Generator().manual_seed(0))
-    short, versions = ids[0, :32].tolist(), f'torch {version("torch")}, transformers {version("transformers")}'
-    @torch.inference_mode()
-    def prefill(m): return m(ids)
-    def ours_decode(): return list(generate(model, tokenizer, short, max_new_tokens=32))
-    def their_decode(): return theirs.generate(torch.tensor([short]), max_new_tokens=32, min_new_tokens=32, do_sample=False, eos_token_id=None, pad_token_id=0)
-    for name, ours, peer, n in (('prefill_512', lambda: prefill(model), lambda: prefill(theirs), 512), ('decode_f32', ours_decode, their_decode, 32)):
-        a, b = in_turn(ours, peer)
-        yield Measurement(name, 'tokens/s', n/a, n/b, 'transformers', 'higher', n, versions)
+    from smollm_nb.benchmarks.inference import inference_measurements
+    return inference_measurements()
 
 def _training():
     import torch

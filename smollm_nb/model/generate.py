@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from ..files import UserError
 from .config import SmolLMConfig
+from .decoding import FastLM
 from .lm import SmolLM
 
 # %% ../../nbs/model/240_generate.ipynb #1449c15c
@@ -137,31 +138,37 @@ class TextStream:
     def __init__(self,
         tokenizer, # Anything with `decode`
         stop=(),   # Strings that end the text; they are not part of it
-    ): self.tokenizer, self.stop, self.ids, self.sent, self.done = tokenizer, tuple(stop), [], 0, False
+    ):
+        self.tokenizer, self.stop, self.done = tokenizer, tuple(stop), False
+        self.window, self.known, self.held = [], 0, '' # tokens decoded together, how much of their text was taken, text not yet certain
 
     def push(self,
         token:int, # Id
     )->str:        # Text that is certain now, perhaps none
         "Add a token."
-        self.ids.append(token)
-        return self._release(self.tokenizer.decode(self.ids), last=False)
+        self.window.append(token)
+        text = self.tokenizer.decode(self.window)
+        whole = len(text.rstrip('\ufffd'))
+        self.held, self.known = self.held + text[self.known:whole], max(self.known, whole)
+        if whole == len(text): self.window, self.known = [token], len(self.tokenizer.decode([token])) # a new window, with one token as context
+        return self._release(self._certain())
 
     def flush(self,
     )->str: # What was held back
         "End the text."
-        return '' if self.done or not self.ids else self._release(self.tokenizer.decode(self.ids), last=True)
+        if self.done: return ''
+        self.held += self.tokenizer.decode(self.window)[self.known:]
+        return self._release(len(self.held))
 
-    def _release(self, text, last):
-        cuts = [text.find(s) for s in self.stop if s in text]
+    def _release(self, certain):
+        cuts = [self.held.find(s) for s in self.stop if s in self.held]
         self.done = bool(cuts)
-        if cuts: text = text[:min(cuts)]
-        elif not last: text = text[:self._certain(text)]
-        piece = text[self.sent:]; self.sent = max(self.sent, len(text))
+        n = min(cuts) if cuts else certain
+        piece, self.held = self.held[:n], '' if cuts else self.held[n:]
         return piece
 
-    def _certain(self, text):
-        text = text.rstrip('\ufffd')
-        return len(text) - max((n for s in self.stop for n in range(1, len(s)) if text.endswith(s[:n])), default=0)
+    def _certain(self):
+        return len(self.held) - max((n for s in self.stop for n in range(1, len(s)) if self.held.endswith(s[:n])), default=0)
 
 # %% ../../nbs/model/240_generate.ipynb #04c99657
 def _check(max_new_tokens, temperature, top_k, top_p, repetition_penalty, stop):
@@ -187,7 +194,7 @@ def _uniforms(seed, n):
 
 def _last_logits(model, ids, cache):
     "Logits (B, V) after the last of some tokens (B, T)."
-    with torch.inference_mode(): return model.lm_head(model.hidden(torch.tensor(ids, device=model.device), cache)[:, -1]).float()
+    with torch.inference_mode(): return model.next_logits(torch.tensor(ids, device=model.device), cache)
 
 def _stepper(model, room):
     "A function that reads token ids and returns the logits (1, V) after the last."
@@ -204,7 +211,7 @@ def _stepper(model, room):
 
 # %% ../../nbs/model/240_generate.ipynb #0599c4e8
 def generate(
-    model,                  # `SmolLM`, or a causal language model of transformers
+    model,                  # `SmolLM`, `FastLM`, or a causal language model of transformers
     tokenizer,              # Its tokenizer
     prompt,                 # Text, or a list of token ids
     max_new_tokens:int=128, # Most tokens to write
@@ -275,6 +282,8 @@ def generate_batch(
     seeds = [None if seed is None else seed + i for i in range(len(prompts))]
     if not isinstance(model, SmolLM): return [''.join(generate(model, tokenizer, p, max_new_tokens, **how, stop=stop, seed=s)) for p, s in zip(prompts, seeds)]
     _check(max_new_tokens, *how.values(), stop)
+    if batch_size < 1: raise GenerationError(f'batch_size = {batch_size}: must be at least 1')
+    if not isinstance(model, FastLM): model = FastLM(model, compiled=False)
     queue, active, out, ends = deque(), [], [''] * len(prompts), _end_ids(tokenizer)
     for i, (prompt, s) in enumerate(zip(prompts, seeds)):
         ids, room = _prompt_ids(model, tokenizer, prompt)
