@@ -43,6 +43,8 @@ class Group:
         if self.size > 1: dist.all_gather_object(values, value)
         return values
 
+_left = [] # groups that were left: were one destroyed with a model that still knows it, Python could wait for ever for gloo's threads
+
 @contextmanager
 def process_group(
     device:str='cpu', # torch device of the recipe
@@ -53,7 +55,7 @@ def process_group(
     if kind == 'cuda': device = f'cuda:{os.environ["LOCAL_RANK"]}'; torch.cuda.set_device(device)
     dist.init_process_group('nccl' if kind == 'cuda' else 'gloo')
     try: yield Group(dist.get_rank(), size, device)
-    finally: dist.destroy_process_group()
+    finally: _left.append(dist.group.WORLD); dist.destroy_process_group()
 
 # %% ../../nbs/training/340_distributed.ipynb #2d5e7e5e
 class DistributedError(UserError): "The processes cannot share this training; the message says which number to change."
