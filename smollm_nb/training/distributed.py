@@ -90,7 +90,7 @@ def _shard(model, dtype):
     policy = MixedPrecisionPolicy(param_dtype=compute, reduce_dtype=torch.float32, cast_forward_inputs=False)
     mesh = dist.init_device_mesh(model.device.type, (dist.get_world_size(),))
     for block in model.model.layers: fully_shard(block, mesh=mesh, mp_policy=policy)
-    fully_shard(model, mesh=mesh)
+    fully_shard(model, mesh=mesh, reshard_after_forward=True) # by default the outermost unit stays gathered, and a checkpoint behind an evaluation would miss its parts
     register_fsdp_forward_method(model, 'loss')
     return model
 
