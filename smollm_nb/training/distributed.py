@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/distributed.html.md"""
 
 # %% auto #0
 __all__ = ['Group', 'process_group', 'DistributedError', 'own_rows', 'Replicas', 'parallel', 'synchronised', 'whole',
-           'whole_copy', 'like', 'whole_model']
+           'whole_copy', 'like', 'whole_model', 'gpu_days']
 
 # %% ../../nbs/training/340_distributed.ipynb #0c856425
 import os
@@ -145,3 +145,14 @@ def whole_model(
     with torch.no_grad():
         for (name, p), q in zip(model.named_parameters(), out.parameters()): q.copy_(whole(p))
     return out
+
+# %% ../../nbs/training/340_distributed.ipynb #297b3eca
+def gpu_days(
+    config:SmolLMConfig, # Shape
+    tokens:int,          # Tokens of the whole run
+    seq_len:int,         # T, tokens per row
+    mfu:float,           # Share of the peak that training reaches, 0 to 1
+    peak:float=989e12,   # FLOPs per second of one GPU; by default an H100's data sheet for dense bf16
+)->float:                # Days of one GPU
+    "How long one GPU would train."
+    return tokens*flops_per_token(config, seq_len)/(peak*mfu*86400)
