@@ -262,6 +262,13 @@ def check_rows(
         row, at = bad.nonzero()[0].tolist()
         raise TrainingError(f'step {step}, row {row}, position {at}: token id {rows[row, at].item()}, expected 0 to {vocab_size - 1}; the shards were written with another tokenizer, make them anew with --from tokens')
 
+_PARTS = ('embed_tokens', 'input_layernorm', 'self_attn', 'post_attention_layernorm', 'mlp', 'norm') # in the order in which they compute
+
+def _forward_order(name):
+    "Sorts parameter names as the forward pass uses them."
+    layer, words = re.search(r'layers\.(\d+)', name), name.split('.')
+    return int(layer[1]) if layer else -1 if 'embed_tokens' in words else math.inf, next((i for i, p in enumerate(_PARTS) if p in words), len(_PARTS))
+
 def explain_trouble(
     model:SmolLM,   # With the gradients of the step
     parts,          # The micro-batches of this process, (B, T+1) each
@@ -273,8 +280,9 @@ def explain_trouble(
     with torch.no_grad(): losses = [row_loss(model, p.to(model.device), **kw).item() for p in parts]
     starts = [first + sum(map(len, parts[:i])) for i in range(len(parts))]
     rows = [f'{i} (rows {s} to {s + len(p) - 1})' for i, (l, s, p) in enumerate(zip(losses, starts, parts)) if not math.isfinite(l)]
-    weight = next((n for n, p in model.named_parameters() if not finite(p.detach())), 'none')
-    grad = next((n for n, p in reversed(list(model.named_parameters())) if p.grad is not None and not finite(p.grad)), 'none')
+    named = sorted(model.named_parameters(), key=lambda np: _forward_order(np[0]))
+    weight = next((n for n, p in named if not finite(p.detach())), 'none')
+    grad = next((n for n, p in reversed(named) if p.grad is not None and not finite(p.grad)), 'none')
     return f'micro-batches without a finite loss: {", ".join(rows) or "none"}; first broken weight: {weight}; first broken gradient on the way back: {grad}'
 
 def evaluate_quietly(
