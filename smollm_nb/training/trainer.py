@@ -369,7 +369,7 @@ def _train(recipe, mixture, out, vocab_size, progress, say, evaluate, group):
     now = _circumstances(recipe, compiled, group)
     done = _restore(out, model, optimizer, now, group, say)
     out.mkdir(parents=True, exist_ok=True)
-    speed, start = Speed(flops_per_token(model.config, t.seq_len), group.size*matrix_peak(recipe.dtype, group.device)), time.perf_counter()
+    speed, start, reading = Speed(flops_per_token(model.config, t.seq_len), group.size*matrix_peak(recipe.dtype, group.device)), time.perf_counter(), {}
     with (TrainingLog(out, done, say) if main else nullcontext()) as log, BackgroundWriter() as writer, tqdm(total=t.train_steps, initial=done, desc='training', unit='step', disable=not progress) as bar:
         for step in range(done, t.train_steps):
             rows = mixture.batch(step, t.tokens_per_step//t.seq_len)
@@ -377,11 +377,12 @@ def _train(recipe, mixture, out, vocab_size, progress, say, evaluate, group):
             rate, begun, done = trapezoid(step, t.train_steps, t.warmup_steps, t.decay_steps, t.learning_rate), time.perf_counter(), step + 1
             set_learning_rate(optimizer, rate)
             loss, norm = _update(recipe, shared, model, optimizer, own_rows(rows, group), step, group)
-            speed.add(t.tokens_per_step, time.perf_counter() - begun); bar.update(); bar.set_postfix(loss=f'{loss:.3f}')
+            speed.add(t.tokens_per_step, time.perf_counter() - begun); bar.update(); bar.set_postfix(loss=f'{loss:.3f}', **reading)
             due = lambda every: done == t.train_steps or (every > 0 and done % every == 0)
             found = evaluate_quietly(evaluate, model, compiled) if evaluate and due(t.evaluate_every) else {}
             if main and (found or due(t.log_every)):
-                log.write(dict(step=done, loss=round(loss, 5), learning_rate=rate, grad_norm=round(norm, 5), tokens_seen=done*t.tokens_per_step, seconds=round(time.perf_counter() - start, 2)) | speed.read() | found)
+                reading = speed.read()
+                log.write(dict(step=done, loss=round(loss, 5), learning_rate=rate, grad_norm=round(norm, 5), tokens_seen=done*t.tokens_per_step, seconds=round(time.perf_counter() - start, 2)) | reading | found)
             if due(t.checkpoint_every):
                 tensors, state = snapshot(model, optimizer, main), now | dict(step=done, tokens_seen=done*t.tokens_per_step)
                 if main: writer.start(lambda f=out/f'step-{done:07d}', tensors=tensors, state=state: (save_checkpoint(f, tensors, state), rotate_checkpoints(out, t.keep_every)))
