@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 from ..files import UserError
 from ..model.config import SmolLMConfig, flops_per_token
@@ -45,6 +46,12 @@ class Group:
 
 _left = [] # groups that were left: were one destroyed with a model that still knows it, Python could wait for ever for gloo's threads
 
+def _meeting_place(size):
+    "The store where the processes leave their addresses; after a restart on one machine another corner of it, so that nobody calls the dead."
+    store, *_ = next(rendezvous('env://'))
+    alone = int(os.environ.get('LOCAL_WORLD_SIZE', 0)) == size # one machine, so all processes know the same count of restarts
+    return dist.PrefixStore(f'start {os.environ.get("TORCHELASTIC_RESTART_COUNT", 0) if alone else 0}', store)
+
 @contextmanager
 def process_group(
     device:str='cpu', # torch device of the recipe
@@ -53,7 +60,7 @@ def process_group(
     size, kind = int(os.environ.get('WORLD_SIZE', 1)), torch.device(device).type
     if size == 1: yield Group(device=device); return
     if kind == 'cuda': device = f'cuda:{os.environ["LOCAL_RANK"]}'; torch.cuda.set_device(device)
-    dist.init_process_group('nccl' if kind == 'cuda' else 'gloo')
+    dist.init_process_group('nccl' if kind == 'cuda' else 'gloo', store=_meeting_place(size), rank=int(os.environ['RANK']), world_size=size)
     try: yield Group(dist.get_rank(), size, device)
     finally: _left.append(dist.group.WORLD); dist.destroy_process_group()
 
