@@ -24,6 +24,7 @@ slow: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nb-flags slow nbs
 	$(BIN)/python .ci/mutants.py
 	$(BIN)/python .ci/kills.py
+	$(BIN)/python .ci/train_kills.py
 
 lab: .venv/.lab
 	$(BIN)/jupyter lab nbs/index.ipynb

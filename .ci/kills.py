@@ -44,9 +44,9 @@ def arguments(folder, settings): return ['run', 'smoke', '--quiet', '--runs', st
 
 
 def result(folder):
-    "What must be equal: everything but manifests and the log, which hold times."
+    "What must be equal: everything but manifests and logs, which hold times."
     run = folder/'smoke'
-    return {f'{s}/{n}': h for s in STAGES for n, h in folder_hashes(run/s).items() if n not in ('manifest.json', 'train.jsonl')}
+    return {f'{s}/{n}': h for s in STAGES for n, h in folder_hashes(run/s).items() if n not in ('manifest.json', 'train.jsonl') and not n.startswith('tensorboard/')}
 
 
 def family(process):

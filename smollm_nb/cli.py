@@ -88,7 +88,7 @@ def corpus(recipe: Annotated[str, typer.Option(help='Section of settings.ini.')]
 
 @app.command()
 def train(recipe: Annotated[str, typer.Option(help='Section of settings.ini.')] = 'laptop', settings: Settings = None, source: Source = None, runs: Runs = Path('runs'), quiet: Quiet = False):
-    "Everything up to the trained model."
+    "Everything up to the trained model; under torchrun on several processes."
     _run(recipe, settings, source, runs, quiet, last='checkpoints')
 
 @app.command()

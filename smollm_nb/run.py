@@ -212,12 +212,23 @@ def tokens_stage(recipe, run, out, progress):
     _write_json(out/'mixture.json', rows)
     return dict(tokens=sum(r['tokens'] for r in rows))
 
-def checkpoints_stage(recipe, run, out, progress):
-    "Pre-training; goes on from the last checkpoint."
+def _look_at_heldout(recipe, run, tokenizer):
+    "What training evaluates on its way: bits per byte of a few held-out texts; None if there are none."
+    from smollm_nb.evaluation.bits_per_byte import bits_per_byte
+    if not _datasets(run/'corpus'/'heldout'): return None
+    texts = [t[:2000] for t in _held_out(run, 8, recipe.seed)]
+    return lambda model: dict(heldout_bits_per_byte=round(bits_per_byte(model, tokenizer, texts, recipe.training.seq_len).value, 5))
+
+def _train_model(recipe, run, out, progress):
+    "Pre-training as each process of a group does it; goes on from the last checkpoint."
     from smollm_nb.model.tokenizer import Tokenizer
     from smollm_nb.training import train
     tokenizer = Tokenizer.load(run/'tokenizer')
-    model = train(recipe, open_mixture(recipe, run), out, tokenizer.vocab_size, progress)
+    return train(recipe, open_mixture(recipe, run), out, tokenizer.vocab_size, progress, evaluate=_look_at_heldout(recipe, run, tokenizer)), tokenizer
+
+def checkpoints_stage(recipe, run, out, progress):
+    "Pre-training, and the model in the hub's layout."
+    model, tokenizer = _train_model(recipe, run, out, progress)
     model.save_pretrained(out/'final', tokenizer)
     parameters = sum(p.numel() for p in model.parameters())
     _write_json(out/'training.json', dict(parameters=parameters))
@@ -327,6 +338,16 @@ STAGES = (Stage('corpus', lambda r: (r.seed, r.corpus, r.evaluation.tasks), corp
           Stage('evaluation', lambda r: (_common(r), r.evaluation), evaluation_stage),
           Stage('exports', lambda r: r.name, exports_stage))
 
+# %% ../nbs/800_run.ipynb #368d079a
+def _processes(): return int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
+
+def _train_along(recipe, run, key, progress):
+    "Wait for the first process, then train with it; at once done if training is."
+    begun = run/'.checkpoints.partial'/'.key'
+    while read_manifest(run/'checkpoints').get('key') != key:
+        if begun.exists() and begun.read_text() == key: return _train_model(recipe, run, begun.parent, progress)
+        time.sleep(0.1)
+
 # %% ../nbs/800_run.ipynb #48c43a3c
 def _input_hash(recipe):
     "Hash of the files that the corpus stage reads, besides the machine's own modules."
@@ -368,7 +389,9 @@ def run_recipe(
     say = print if progress else (lambda *a: None)
     recipe = _with_source(load_recipe(name, settings), source)
     choose_stages(STAGES, only, first, last); _check_device(recipe)
-    run, start = Path(runs)/name, time.perf_counter()
+    run, start, (rank, size) = Path(runs)/name, time.perf_counter(), _processes()
+    if force and size > 1: raise UserError('--force under torchrun would begin anew after every lost worker; run once without torchrun, or delete the folder')
+    if rank: _train_along(recipe, run, stage_keys(STAGES, recipe, _input_hash(recipe))['checkpoints'], progress); return {}
     lock = lock_folder(run)
     try:
         _write_json(run/'settings.json', asdict(recipe))

@@ -76,14 +76,19 @@ class TrainingSettings:
     learning_rate: float  # peak
     micro_batch_size: int # rows per forward pass
     grad_accum_steps: int # forward passes per step
-    data_parallel: int    # processes that each see their own rows
+    data_parallel: int    # processes that the published batch was made for; rows per step are this times the two above
     beta1: float          # AdamW, first moment
     beta2: float          # AdamW, second moment
     epsilon: float        # AdamW
     weight_decay: float   # AdamW, on all tensors
     grad_clip: float      # largest norm of the gradient
-    checkpoint_every: int # steps between checkpoints
+    checkpoint_every: int # steps between checkpoints, of which the last two stay
+    keep_every: int       # steps between checkpoints that stay for good; 0 for none
     log_every: int        # steps between log lines
+    evaluate_every: int   # steps between evaluations during training; 0 for one at the end
+    document_mask: bool   # keep positions from looking into the documents packed before theirs
+    gradient_checkpointing: bool # compute each block twice, and store less in between
+    parallel: str         # how several processes share the model: ddp (each holds all of it) or fsdp (each holds a part)
 
     @property
     def tokens_per_step(self)->int: return self.seq_len*self.micro_batch_size*self.grad_accum_steps*self.data_parallel
@@ -211,6 +216,10 @@ def recipe_problems(
     if not 0 <= r.corpus.heldout_fraction < 1: yield 'corpus.heldout_fraction', f'{r.corpus.heldout_fraction} is not in [0, 1)'
     for key in ('train_steps', 'micro_batch_size', 'grad_accum_steps', 'data_parallel', 'checkpoint_every', 'log_every', 'seq_len'):
         if getattr(t, key) < 1: yield f'training.{key}', f'{getattr(t, key)} is too small; use at least 1'
+    for key in ('keep_every', 'evaluate_every'):
+        if getattr(t, key) < 0: yield f'training.{key}', f'{getattr(t, key)} is negative; use 0 for none'
+    if t.keep_every % t.checkpoint_every: yield 'training.keep_every', f'{t.keep_every} is no multiple of training.checkpoint_every {t.checkpoint_every}; only checkpoints that are written can be kept'
+    if t.parallel not in ('ddp', 'fsdp'): yield 'training.parallel', f'{t.parallel!r} is unknown; use ddp or fsdp'
     for key in ('threads', 'workers'):
         if getattr(r, key) < 1: yield key, f'{getattr(r, key)} is too small; use at least 1'
 

@@ -11,6 +11,7 @@ __all__ = ['make_optimizer', 'set_learning_rate', 'optimizer_tensors', 'load_opt
 import torch
 from ..files import UserError
 from ..settings import TrainingSettings
+from .distributed import like, whole_copy
 
 # %% ../../nbs/training/320_optimizer.ipynb #4d71fc80
 def make_optimizer(
@@ -32,9 +33,10 @@ def set_learning_rate(
 def optimizer_tensors(
     model,     # Module the optimizer trains
     optimizer, # Its AdamW
-)->dict[str,torch.Tensor]: # 'name.exp_avg', 'name.exp_avg_sq' and 'name.step' for each parameter that was updated
+    keep:bool=True, # False: only help the other processes to gather
+)->dict[str,torch.Tensor]: # Copies of 'name.exp_avg', 'name.exp_avg_sq' and 'name.step' for each parameter that was updated
     "The optimizer's state as named tensors, ready for safetensors."
-    return {f'{name}.{key}': value.detach().cpu().contiguous() for name, p in model.named_parameters() for key, value in optimizer.state.get(p, {}).items()}
+    return {f'{name}.{key}': whole_copy(value, keep) for name, p in model.named_parameters() for key, value in optimizer.state.get(p, {}).items()}
 
 def load_optimizer_tensors(
     model,                           # Module the optimizer trains
@@ -48,5 +50,5 @@ def load_optimizer_tensors(
             value = tensors.get(f'{name}.{key}')
             found = None if value is None else tuple(value.shape)
             if found != tuple(shape): raise UserError(f'optimizer state {name}.{key}: expected shape {tuple(shape)}, found {found}; this checkpoint belongs to another model, start again with --force')
-            state[key] = value.clone().to(p.device if key != 'step' else 'cpu')
+            state[key] = value.clone().to(p.device) if key == 'step' else like(value.clone(), p)
         optimizer.state[p] = state
