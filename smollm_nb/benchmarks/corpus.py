@@ -9,13 +9,13 @@ __all__ = ['MODULES', 'bench_pages', 'measured', 'our_filters', 'their_filters',
            'their_pack', 'write_warc', 'whole_way', 'memory_growth', 'corpus_measurements']
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #4e4bbbfc
-import os, tempfile, time
+import os, tempfile
 from importlib.metadata import version
 from itertools import chain, cycle, islice
 from pathlib import Path
 from statistics import median
 from ..files import UserError, read_jsonl, write_jsonl
-from . import Measurement
+from . import Contestant, Measurement
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #7cbf6115
 MODULES = ('stdlib', 'numpy.*', 'networkx.*', 'pandas.*')
@@ -41,41 +41,12 @@ def _write_texts(n, path):
 def _texts(path): return [r['text'] for r in read_jsonl(path)]
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #5ac0a39a
-def _peak():
-    "Greatest resident memory of this process so far, in MB."
-    status = Path('/proc/self/status')
-    if status.exists(): return next(int(l.split()[1]) for l in status.read_text().splitlines() if l.startswith('VmHWM'))/1000
-    import resource, sys
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6 if sys.platform == 'darwin' else 1e3)
-
-def _child(name, arguments, queue):
-    import importlib, logging
-    from datatrove.utils.logging import logger
-    logger.disable('datatrove'); logging.disable(logging.CRITICAL)
-    here = importlib.import_module('smollm_nb.benchmarks.corpus')
-    try:
-        work = getattr(here, name)(*arguments); next(work) # up to the first yield: preparation
-        start = time.perf_counter(); out = next(work); seconds = time.perf_counter() - start
-        queue.put((seconds, _peak(), out))
-    except BaseException as e: queue.put(f'{type(e).__name__}: {e}')
-
 def measured(
     name,       # A generator function of this module: prepares, yields, works, yields what came out
     *arguments, # Its arguments
 )->tuple[float,float,object]: # Seconds of the work, peak memory in MB, what came out
-    "Run a contestant in a new process."
-    from multiprocessing import get_context
-    from queue import Empty
-    from smollm_nb.benchmarks import corpus as here # a new process finds functions by their module's name
-    ctx = get_context('spawn'); queue = ctx.Queue()
-    p = ctx.Process(target=here._child, args=(name, arguments, queue)); p.start(); out = None
-    while out is None:
-        try: out = queue.get(timeout=0.5)
-        except Empty:
-            if not p.is_alive() and queue.empty(): out = f'killed (exit code {p.exitcode})'
-    p.join()
-    if isinstance(out, str): raise UserError(f'bench corpus: {name} failed: {out}')
-    return out
+    "Let a contestant work once, in a new process."
+    with Contestant('smollm_nb.benchmarks.corpus', name, *arguments) as c: return c.turn()
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #72c68321
 def _documents(path):

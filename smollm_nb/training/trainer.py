@@ -342,8 +342,7 @@ def _prepare(recipe, vocab_size, compiled, group):
     torch.set_num_threads(recipe.threads); torch.manual_seed(recipe.seed)
     model = SmolLM(model_config(recipe, vocab_size)); model.init_weights(recipe.seed); model.to(group.device).train()
     model.gradient_checkpointing = recipe.training.gradient_checkpointing
-    if compiled:
-        for block in model.model.layers: block.compile()
+    if compiled: model.compile_blocks()
     shared = parallel(model, group, recipe.training.parallel, recipe.dtype)
     return model, shared, make_optimizer(model, recipe.training)
 
