@@ -184,8 +184,7 @@ def block_activation_bytes(
     "What one block keeps of one position for the way back, uncompiled."
     D, F, N, b = config.hidden_size, config.intermediate_size, config.num_attention_heads, _bytes_per_number(dtype)
     kv = config.num_key_value_heads*config.head_dim
-    norms, inputs = 2*(8*D + 4), 8*D if b == 4 else 10*D
-    return norms + inputs + b*(2*D + 2*kv) + 4*N + 4*b*F
+    return 2*(8*D + 4) + 2*b*D + b*(2*D + 2*kv) + 4*N + 4*b*F
 
 # %% ../../nbs/model/210_config.ipynb #8919ea10
 def activation_bytes(
@@ -196,18 +195,18 @@ def activation_bytes(
     checkpointing:bool=False, # Keep only the input of each block
 )->int:                  # Bytes, without the weights and their copies
     "What a forward pass keeps for the way back, uncompiled."
-    D = config.hidden_size
-    block = 4*D if checkpointing else block_activation_bytes(config, dtype)
-    ends = 8 + (8*D + 4) + 4*D
+    D, b = config.hidden_size, _bytes_per_number(dtype)
+    block = b*D if checkpointing else block_activation_bytes(config, dtype)
+    ends = 8 + (8*D + 4) + b*D
     return rows*seq_len*(config.num_hidden_layers*block + ends) + seq_len*8*config.head_dim
 
 # %% ../../nbs/model/210_config.ipynb #b3753657
 def _working_bytes(config, rows, seq_len, dtype, checkpointing):
     "Copies of the matrices, and the larger of what the loss and the way back need for a moment."
     D, F, V, R, b = config.hidden_size, config.intermediate_size, config.vocab_size, rows*seq_len, _bytes_per_number(dtype)
-    split, r = parameter_split(config), min(512, R)
+    split, r = parameter_split(config), min(1024, R)
     blocks = 2*(split['attention'] + split['mlp']) if b == 2 else 0
-    at_loss = blocks + (2*V*D if b == 2 else 0) + V*max(8*r, 4*r + (6 if b == 2 else 4)*D) + R*4*D
+    at_loss = blocks + (2*V*D if b == 2 else 0) + V*(max(10*r, 2*r + 6*D) if b == 2 else max(8*r, 4*r + 4*D)) + R*b*D
     way_back = R*(8*D + 2*b*F) + (blocks//config.num_hidden_layers + R*block_activation_bytes(config, dtype) if checkpointing else blocks)
     return 4*V*D + max(at_loss, way_back)
 

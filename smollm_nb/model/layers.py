@@ -232,7 +232,8 @@ class MLP(nn.Module):
         x:Tensor, # (B, T, D)
     )->Tensor:    # (B, T, D)
         gate, up = side_by_side(x, self.gate_proj, self.up_proj)
-        return self.down_proj(F.silu(gate) * up)
+        gate = F.silu(gate) # under the same name, so that its input need not stay
+        return self.down_proj(gate * up)
 
 # %% ../../nbs/model/220_layers.ipynb #1e31671c
 class Block(nn.Module):

@@ -27,7 +27,7 @@ def _norms(logits): return logits.float().logsumexp(-1, keepdim=True)
 
 def _to_gradients(logits, norm, count):
     "Logits become p / count, in place."
-    logits.copy_((logits.float() - norm).exp()/count)
+    logits.copy_(logits.float().sub_(norm).exp_().div_(count))
 
 def _accumulate(total, part): total.add_(part)
 
