@@ -30,7 +30,8 @@ class RMSNorm(nn.Module):
     def forward(self,
         x:Tensor, # (..., D)
     )->Tensor:    # (..., D)
-        return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps).to(x.dtype) # the sum of squares needs more than 8 bits
+        if x.dtype == self.weight.dtype: return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.eps).to(x.dtype) # autocast: float32 weights, bfloat16 stream
 
 # %% ../../nbs/model/220_layers.ipynb #d576a8a5
 class Linear(nn.Linear):
@@ -228,12 +229,15 @@ class MLP(nn.Module):
         D, F_ = config.hidden_size, config.intermediate_size
         self.gate_proj, self.up_proj, self.down_proj = Linear(D, F_), Linear(D, F_), Linear(F_, D)
 
+    def _gated(self, x):
+        gate, up = side_by_side(x, self.gate_proj, self.up_proj)
+        gate = F.silu(gate) # under the same name, so that its input need not stay
+        return gate * up
+
     def forward(self,
         x:Tensor, # (B, T, D)
     )->Tensor:    # (B, T, D)
-        gate, up = side_by_side(x, self.gate_proj, self.up_proj)
-        gate = F.silu(gate) # under the same name, so that its input need not stay
-        return self.down_proj(gate * up)
+        return self.down_proj(self._gated(x))
 
 # %% ../../nbs/model/220_layers.ipynb #1e31671c
 class Block(nn.Module):
