@@ -98,7 +98,10 @@ class Contestant:
 
     def __enter__(self): return self
 
-    def __exit__(self, *exc): self.process.kill(); self.process.join(); self.pipe.close()
+    def __exit__(self, *exc):
+        try: self.pipe.send(False) # the process ends by itself, unless it is dead or stuck
+        except OSError: pass
+        self.process.join(5); self.process.kill(); self.process.join(); self.pipe.close()
 
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #06dde108
 def _inference():
