@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from ..files import UserError
 from .config import SmolLMConfig
-from .decoding import FastLM
+from .decoding import ROOM, FastLM
 from .lm import SmolLM
 
 # %% ../../nbs/model/240_generate.ipynb #1449c15c
@@ -199,6 +199,7 @@ def _last_logits(model, ids, cache):
 def _stepper(model, room):
     "A function that reads token ids and returns the logits (1, V) after the last."
     if isinstance(model, SmolLM):
+        if getattr(model, 'compiled', False): room = max(room, ROOM) # `FastLM` was compiled for a cache of this room
         cache = KVCache(model.config, 1, room, model.lm_head.weight.dtype, model.device)
         return lambda ids: _last_logits(model, [ids], cache)
     past = None
