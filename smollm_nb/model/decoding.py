@@ -46,6 +46,7 @@ def block_weights(
     return (block.input_layernorm.weight, a.q_proj.weight, a.k_proj.weight, a.v_proj.weight, a.o_proj.weight,
             block.post_attention_layernorm.weight, m.gate_proj.weight, m.up_proj.weight, m.down_proj.weight)
 
+@torch.compiler.nested_compile_region # outside a compiler this changes nothing
 def block_step(
     x:Tensor,       # (D,) residual stream of one token
     weights:tuple,  # From `block_weights`
@@ -86,10 +87,10 @@ def token_step(
     eps:float,     # Of the norms
 )->Tensor:         # (1, V) logits in float32
     "The whole model for one token."
-    n, region = seen.shape[0], torch.compiler.nested_compile_region(block_step)
+    n = seen.shape[0]
     cos, sin = rope_at(seen[-1:], caches[0][0].shape[-1], theta)
     x = embed[token][0]
-    for weights, (k, v) in zip(blocks, caches): x = region(x, weights, k, v, n, cos, sin, eps)
+    for weights, (k, v) in zip(blocks, caches): x = block_step(x, weights, k, v, n, cos, sin, eps)
     return head_step(x, norm, head, eps)[None]
 
 @cache
@@ -117,9 +118,11 @@ ROOM = 2048 # tokens; a cache of this room is used by compiled code
 def next_logits(self:SmolLM,
     input_ids:Tensor, # (B, T) token ids
     cache,            # A `KVCache`, which is extended
+    last:Tensor|None=None, # (B,) place of each row's last token; None: the last of all rows
 )->Tensor:            # (B, V) logits in float32
     "Logits after the last of some tokens."
-    return self.lm_head(self.hidden(input_ids, cache)[:, -1]).float()
+    h = self.hidden(input_ids, cache)
+    return self.lm_head(h[:, -1] if last is None else h[torch.arange(len(h)), last]).float()
 
 class FastLM(SmolLM):
     "The same model for writing only: packed matrices for many rows, a compiled step for one."
@@ -141,10 +144,11 @@ class FastLM(SmolLM):
     def next_logits(self,
         input_ids:Tensor, # (B, T) token ids
         cache,            # A `KVCache`, which is extended
+        last:Tensor|None=None, # As in `SmolLM.next_logits`
     )->Tensor:            # (B, V) logits in float32
         "Logits after the last of some tokens; a single token of a single text takes the compiled step."
         n, config = cache.longest + 1, self.config
-        if not self.compiled or input_ids.shape != (1, 1) or cache.k.shape[3] != ROOM or not 1 < n < min(ROOM, config.max_position_embeddings): return super().next_logits(input_ids, cache)
+        if not self.compiled or input_ids.shape != (1, 1) or cache.k.shape[3] != ROOM or not 1 < n < min(ROOM, config.max_position_embeddings): return super().next_logits(input_ids, cache, last)
         seen = torch.arange(n); torch._dynamo.mark_dynamic(seen, 0)
         caches = [(cache.k[i, 0], cache.v[i, 0]) for i in range(len(self.steps))]
         logits = _compiled_step()(input_ids[0], seen, self.steps, caches, self.model.embed_tokens.weight, self.model.norm.weight, self.lm_head.weight, config.rope_theta, config.rms_norm_eps)
