@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from ..files import UserError
 from .config import SmolLMConfig
-from .decoding import FastLM
+from .decoding import ROOM, FastLM
 from .lm import SmolLM
 
 # %% ../../nbs/model/240_generate.ipynb #1449c15c
@@ -71,11 +71,12 @@ class KVCache:
         self.lengths = [n + T for n in self.lengths]
 
     def slot(self,
-        row:int, # A row
-    )->'KVCache': # A cache of one empty row in the same memory
-        "Open a row for a new text."
-        one = copy.copy(self); one.k, one.v, one.lengths = self.k[:, row:row+1], self.v[:, row:row+1], [0]
-        return one
+        row:int,    # A row
+        rows:int=1, # How many, from that one on
+    )->'KVCache':   # A cache of empty rows in the same memory
+        "Open rows for new texts."
+        some = copy.copy(self); some.k, some.v, some.lengths = self.k[:, row:row+rows], self.v[:, row:row+rows], [0]*rows
+        return some
 
     def drop(self,
         row:int, # A row that has ended
@@ -199,6 +200,7 @@ def _last_logits(model, ids, cache):
 def _stepper(model, room):
     "A function that reads token ids and returns the logits (1, V) after the last."
     if isinstance(model, SmolLM):
+        if getattr(model, 'compiled', False): room = max(room, ROOM) # `FastLM` was compiled for a cache of this room
         cache = KVCache(model.config, 1, room, model.lm_head.weight.dtype, model.device)
         return lambda ids: _last_logits(model, [ids], cache)
     past = None
@@ -256,12 +258,20 @@ class _Row:
         self.text += self.stream.flush()
         return True
 
-def _admit(model, cache, row):
-    "Read a row's prompt into the next free slot."
-    one = cache.slot(len(cache.lengths))
-    row.logits = _last_logits(model, [row.ids], one)[0]
-    row.seen = torch.zeros_like(row.logits, dtype=torch.bool); row.seen[row.ids] = True
-    cache.lengths = cache.lengths + one.lengths
+def _admit(model, cache, rows):
+    "Read the prompts of new rows into the next free slots, padded behind to one length."
+    start, lengths = len(cache.lengths), [len(r.ids) for r in rows]
+    ids = torch.tensor([r.ids + [0]*(max(lengths) - n) for r, n in zip(rows, lengths)], device=model.device)
+    with torch.inference_mode(): logits = model.next_logits(ids, cache.slot(start, len(rows)), torch.tensor(lengths, device=model.device) - 1)
+    for row, row.logits in zip(rows, logits):
+        row.seen = torch.zeros_like(row.logits, dtype=torch.bool); row.seen[row.ids] = True
+    cache.lengths = cache.lengths + lengths
+
+def _alike(queue, room):
+    "Take the longest waiting prompt and those at least half as long, as many as there is room for."
+    group = [queue.popleft()]
+    while queue and len(group) < room and 2*len(queue[0].ids) >= len(group[0].ids): group.append(queue.popleft())
+    return group
 
 # %% ../../nbs/model/240_generate.ipynb #4200e5d9
 def generate_batch(
@@ -288,10 +298,13 @@ def generate_batch(
     for i, (prompt, s) in enumerate(zip(prompts, seeds)):
         ids, room = _prompt_ids(model, tokenizer, prompt)
         queue.append(_Row(i, ids, _uniforms(s, min(max_new_tokens, room)), TextStream(tokenizer, stop)))
+    queue = deque(sorted(queue, key=lambda r: -len(r.ids))) # neighbours of like length: little padding
     longest = max((len(r.ids) + len(r.uniforms) for r in queue), default=0)
     cache = KVCache(model.config, min(batch_size, len(prompts)), longest, model.lm_head.weight.dtype, model.device); cache.lengths = []
     while queue or active:
-        while queue and len(active) < batch_size: active.append(queue.popleft()); _admit(model, cache, active[-1])
+        while queue and len(active) < batch_size:
+            group = _alike(queue, batch_size - len(active))
+            _admit(model, cache, group); active += group
         u = torch.stack([r.uniforms[r.step] for r in active]).to(model.device)
         tokens = choose(torch.stack([r.logits for r in active]), torch.stack([r.seen for r in active]), u, **how)
         for i in reversed([i for i, (r, t) in enumerate(zip(active, tokens)) if r.add(t, ends)]):
