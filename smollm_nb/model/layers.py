@@ -133,7 +133,9 @@ def _room(x, rows, T):
     memory = x.new_empty(len(x)*rows*T)
     return lambda n, end: memory[:len(x)*n*end].view(len(x), n, end)
 
-@torch.library.custom_op('smollm_nb::attend_rows', mutates_args=())
+_OPS = __name__.strip('_').replace('.', '_') # a notebook that defines the operations anew must not take the library's away
+
+@torch.library.custom_op(f'{_OPS}::attend_rows', mutates_args=())
 def _attend_rows(q:Tensor, k:Tensor, v:Tensor)->tuple[Tensor, Tensor]:
     "q (groups, T·G, H), k and v (groups, T, H): the result and the logarithm of each row's sum."
     T, group = k.shape[1], q.shape[1] // k.shape[1]
@@ -147,7 +149,7 @@ def _attend_rows(q:Tensor, k:Tensor, v:Tensor)->tuple[Tensor, Tensor]:
         out[:, at] = e @ v[:, :end] * factor
     return out, log_total
 
-@torch.library.custom_op('smollm_nb::attend_rows_gradients', mutates_args=())
+@torch.library.custom_op(f'{_OPS}::attend_rows_gradients', mutates_args=())
 def _attend_rows_gradients(up:Tensor, q:Tensor, k:Tensor, v:Tensor, out:Tensor, log_total:Tensor)->tuple[Tensor, Tensor, Tensor]:
     T, group = k.shape[1], q.shape[1] // k.shape[1]
     mean, later = torch.linalg.vecdot(up.float(), out.float())[..., None], _diagonal(q, group)
