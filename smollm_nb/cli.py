@@ -102,9 +102,9 @@ def evaluate(model: Annotated[str, typer.Argument(help='Folder, .gguf file, hub 
              out: Annotated[Optional[Path], typer.Option(help='Folder for the scores of each item; an interrupted run goes on from it.')] = None,
              quiet: Quiet = False, as_json: Json = False):
     "Score a model on real benchmark items."
-    from smollm_nb.evaluation import scoreboard
+    from smollm_nb.evaluation import leaderboard
     names = [t.strip() for t in tasks.split(',') if t.strip()]
-    table = scoreboard([model], names, limit or None, out=out, progress=not quiet, form=form, chat=chat, samples=samples, source=source)
+    table = leaderboard([model], names, limit or None, out=out, progress=not quiet, form=form, chat=chat, samples=samples, source=source)
     _print_table(table.astype(object).where(table.notna(), None).to_dict('records'), as_json)
 
 @app.command()

@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/evaluation/scoreboard.html.md"""
 
 # %% auto #0
 __all__ = ['CHUNK', 'SOURCES', 'PUBLISHED', 'SOURCE', 'score_task', 'summarise', 'model_hash', 'open_task', 'evaluate',
-           'published_score', 'scoreboard']
+           'published_score', 'leaderboard']
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #df458815
 import hashlib, time
@@ -178,7 +178,7 @@ def _with_arc(rows):
 
 _HEADLINES = ('acc_norm', 'exact_match', 'strict', 'pass@1') # the metrics that the cards print
 
-def scoreboard(
+def leaderboard(
     models,             # Names for `load_model`, or a dict of names to (model, tokenizer)
     tasks,              # `Task`s or what `open_task` takes
     limit:int|None=None,# Items per task, the same for each model; None for all
