@@ -1,4 +1,4 @@
-"""The part in one picture: six notebooks from text to text, and the names that the rest of the library uses
+"""The part in one picture: seven notebooks from text to text, and the names that the rest of the library uses
 
 Docs: https://smollm-nb.github.io/smollm-nb/model/model.html.md"""
 
@@ -8,7 +8,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/model.html.md"""
 __all__ = ['SPECIAL_TOKENS', 'Tokenizer', 'build_tokenizer', 'chat_prompt', 'SmolLMConfig', 'flops_per_token', 'inference_memory',
            'kv_cache_bytes', 'largest_rows', 'parameter_count', 'parameter_split', 'training_memory', 'weight_bytes',
            'MLP', 'Attention', 'Block', 'RMSNorm', 'apply_rope', 'rope_tables', 'SmolLM', 'chunked_cross_entropy',
-           'document_mask', 'load_model', 'read_gguf', 'KVCache', 'generate', 'generate_batch']
+           'document_mask', 'load_model', 'read_gguf', 'FastLM', 'KVCache', 'generate', 'generate_batch']
 
 # %% ../../nbs/model/200_model.ipynb #04f8bf6d
 from .tokenizer import SPECIAL_TOKENS, Tokenizer, build_tokenizer, chat_prompt
@@ -16,8 +16,9 @@ from .config import SmolLMConfig, flops_per_token, inference_memory, kv_cache_by
 from .layers import MLP, Attention, Block, RMSNorm, apply_rope, rope_tables
 from .lm import SmolLM, chunked_cross_entropy, document_mask
 from .weights import load_model, read_gguf
+from .decoding import FastLM
 from .generate import KVCache, generate, generate_batch
 
 # %% ../../nbs/model/200_model.ipynb #a83b2cac
 _all_ = ['SPECIAL_TOKENS', 'Tokenizer', 'build_tokenizer', 'chat_prompt', 'SmolLMConfig', 'flops_per_token', 'inference_memory', 'kv_cache_bytes', 'largest_rows', 'parameter_count', 'parameter_split', 'training_memory', 'weight_bytes',
-    'MLP', 'Attention', 'Block', 'RMSNorm', 'apply_rope', 'rope_tables', 'SmolLM', 'chunked_cross_entropy', 'document_mask', 'load_model', 'read_gguf', 'KVCache', 'generate', 'generate_batch']
+    'MLP', 'Attention', 'Block', 'RMSNorm', 'apply_rope', 'rope_tables', 'SmolLM', 'chunked_cross_entropy', 'document_mask', 'load_model', 'read_gguf', 'FastLM', 'KVCache', 'generate', 'generate_batch']
