@@ -20,7 +20,7 @@ run: .venv/.core
 test: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile nbs
 
-slow: .venv/.test
+slow: .venv/.bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nb-flags slow nbs
 	$(BIN)/python .ci/mutants.py
 	$(BIN)/python .ci/kills.py
@@ -29,10 +29,8 @@ slow: .venv/.test
 lab: .venv/.lab
 	$(BIN)/jupyter lab nbs/index.ipynb
 
-bench: .venv/.test
-	$(BIN)/smollm-nb bench corpus
-	$(BIN)/smollm-nb bench inference
-	$(BIN)/smollm-nb bench training
+bench: .venv/.bench
+	for area in corpus training inference evaluation; do $(BIN)/smollm-nb bench $$area || exit 1; done
 
 # Notebooks to library and README; both are committed.
 export: .venv/.test
@@ -61,6 +59,10 @@ clean:
 
 .venv/.test: .venv/.core
 	$(PIP) -e '.[test]'
+	touch $@
+
+.venv/.bench: .venv/.test
+	$(PIP) -e '.[bench]'
 	touch $@
 
 .venv/.lab: .venv/.test

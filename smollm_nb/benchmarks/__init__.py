@@ -116,10 +116,14 @@ def _corpus():
     from smollm_nb.benchmarks.corpus import corpus_measurements
     return corpus_measurements()
 
-_AREAS = dict(corpus=_corpus, inference=_inference, training=_training)
+def _evaluation():
+    from smollm_nb.benchmarks.evaluation import evaluation_measurements
+    return evaluation_measurements()
+
+_AREAS = dict(corpus=_corpus, training=_training, inference=_inference, evaluation=_evaluation)
 
 def run_bench(
-    area:str,      # 'corpus', 'inference' or 'training'
+    area:str,      # 'corpus', 'training', 'inference' or 'evaluation'
     progress:bool=False, # Say on the error stream what was measured
 )->list[dict]:     # One row per comparison
     "Measure one area."

@@ -172,9 +172,11 @@ def _gsm8k(d):
     if '####' not in _text(d, 'answer'): raise _FieldError(f"no gold answer: field 'answer' has no line '#### number'")
     return _Asked(_question(_text(d, 'question')), _spaced([d['answer']]), 0)
 
-def _humaneval(d):
+def _lm_humaneval(d):
     for path in ('test', 'entry_point'): _text(d, path)
     return _Asked(_text(d, 'prompt'), [], 0)
+
+def _humaneval(d): return _Asked(_lm_humaneval(d).body.strip(), [], 0)
 
 def _ifeval(d):
     ids, arguments = _texts(d, 'instruction_id_list'), _get(d, 'kwargs')
@@ -241,7 +243,7 @@ _KINDS = {
                       'text', (('\n', '.', ','), 20), (('\n', '.', ','), 256)),
     'gsm8k': _Kind('openai/gsm8k', 'main', 'test', 'train', _gsm8k, _gsm8k, 0., _REQUESTS.format('gsm8k/gold_bpb_5shot'),
                    'text', (('Question:', 'Question'), 256), (('Question:', '</s>', '<|im_end|>'), 256), 5),
-    'humaneval': _Kind('openai/openai_humaneval', None, 'test', None, _humaneval, _humaneval, 0., _REQUESTS.format('codex_humaneval/gold_bpb_0shot'), 'code', (_CODE_STOPS, 512), (_CODE_STOPS, 1024)),
+    'humaneval': _Kind('openai/openai_humaneval', None, 'test', None, _humaneval, _lm_humaneval, 0., _REQUESTS.format('codex_humaneval/gold_bpb_0shot'), 'code', (_CODE_STOPS, 512), (_CODE_STOPS, 1024)),
     'ifeval': _Kind('google/IFEval', None, 'train', None, _ifeval, _ifeval, 0., '', 'instructions', ((), 1280), ((), 1280))}
 
 def task_names(
