@@ -117,9 +117,8 @@ def open_task(
     name, _, path = task.partition('=')
     return Task.from_jsonl(name, path, form) if path else SOURCES[source](name, form)
 
-def _scored(model, tokenizer, tasks, limit, seed, out, form, chat, samples, source, progress):
+def _scored(model, tokenizer, tasks, out, chat, samples, progress):
     "Rows of each task, and the seconds that they took now."
-    tasks = [open_task(t, form, source).sample(limit, seed) for t in tasks] # a wrong name ends here, before hours of work
     weights = out and model_hash(model)
     if isinstance(model, SmolLM) and not isinstance(model, FastLM): model = FastLM(model, compiled=False)
     for task in tasks:
@@ -141,7 +140,8 @@ def evaluate(
 ):                      # DataFrame: task, metric, value, stderr, n
     "Score a model on tasks."
     import pandas as pd
-    scored = _scored(model, tokenizer, tasks, limit, seed, out, form, chat, samples, source, progress)
+    tasks = [open_task(t, form, source).sample(limit, seed) for t in tasks] # a wrong name ends here, before hours of work
+    scored = _scored(model, tokenizer, tasks, out, chat, samples, progress)
     return pd.DataFrame([r for rows, _ in scored for r in summarise(rows)], columns=['task', 'metric', 'value', 'stderr', 'n'])
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #597b4e38
@@ -193,11 +193,11 @@ def leaderboard(
     "Models against tasks."
     import pandas as pd
     from smollm_nb.model import load_model
-    table = []
+    tasks, table = [open_task(t, form, source) for t in tasks], [] # a wrong name ends here, before a model is read
     for name in models:
         model, tokenizer = models[name] if isinstance(models, dict) else load_model(name)
         rows = []
-        for scored, seconds in _scored(model, tokenizer, tasks, limit, seed, out, form, chat, samples, source, progress):
+        for scored, seconds in _scored(model, tokenizer, [t.sample(limit, seed) for t in tasks], out, chat, samples, progress):
             rows += [r | dict(cut=sum(s.get('cut', False) for s in scored), seconds=round(seconds, 1)) for r in summarise(scored)]
         for r in _with_arc(rows):
             published = published_score(name, r['task']) if r['metric'] in _HEADLINES else None
