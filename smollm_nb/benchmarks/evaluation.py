@@ -17,7 +17,7 @@ from . import Contestant, Measurement
 from ..files import UserError
 
 # %% ../../nbs/benchmarks/930_evaluation.ipynb #2a3c55ab
-TASKS = dict(hellaswag=40, arc_easy=100, piqa=100, mmlu=50) # items of each
+TASKS = dict(hellaswag=16, arc_easy=48, piqa=48, mmlu=20) # items of each
 HERE = 'smollm_nb.benchmarks.evaluation'
 
 def _requests(items):
