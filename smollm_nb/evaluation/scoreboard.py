@@ -96,10 +96,11 @@ def _file(folder, model, tokenizer, task, chat, samples):
     return Path(folder)/f'{task.name}-{key}.jsonl'
 
 def _rows(model, tokenizer, task, path, chat, samples, progress):
-    "Rows of a task, those that are stored already first."
+    "Rows of a task with their places among its items, those that are stored already first."
     rows = list(read_jsonl(path)) if path is not None and path.exists() else []
     for start in range(len(rows), len(task.items), CHUNK):
-        rows += score_task(model, tokenizer, replace(task, items=task.items[start:start + CHUNK]), chat, samples, progress)
+        new = score_task(model, tokenizer, replace(task, items=task.items[start:start + CHUNK]), chat, samples, progress)
+        rows += [dict(place=place) | row for place, row in enumerate(new, start)] # items of some tasks have no names
         if path is not None: write_jsonl(path, rows)
     return rows
 
