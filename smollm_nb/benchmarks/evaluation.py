@@ -33,9 +33,9 @@ def our_scores(
     import torch
     from smollm_nb.evaluation.loglikelihood import loglikelihoods
     from smollm_nb.model import load_model
-    from smollm_nb.model.decoding import FastLM
-    torch.set_num_threads(threads)
-    model, tokenizer = load_model(folder); model, work = FastLM(model, compiled=False), _requests(items)
+    from smollm_nb.model.lm import keep_freed_memory
+    torch.set_num_threads(threads); keep_freed_memory()
+    (model, tokenizer), work = load_model(folder), _requests(items)
     yield
     while True:
         for requests in work: yield loglikelihoods(model, tokenizer, requests)

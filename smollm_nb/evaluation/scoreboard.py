@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/evaluation/scoreboard.html.md"""
 
 # %% auto #0
 __all__ = ['CHUNK', 'SOURCES', 'PUBLISHED', 'SOURCE', 'score_task', 'summarise', 'model_hash', 'open_task', 'evaluate',
-           'published_score', 'leaderboard']
+           'published_score', 'leaderboard', 'HubTokenizer', 'open_model']
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #df458815
 import hashlib, time
@@ -18,13 +18,16 @@ from .ifeval import check_instructions, summarise_ifeval
 from .loglikelihood import accuracy, encode_pair, loglikelihoods, score_choices
 from .tasks import Task, TaskError
 from ..files import UserError, json_hash, read_jsonl, write_jsonl
-from ..model.decoding import FastLM
 from ..model.generate import generate_batch
-from ..model.lm import SmolLM
+from ..model.lm import keep_freed_memory
 from ..model.tokenizer import chat_prompt
+from ..model.weights import WeightsError, is_smollm, load_model, locate_model
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #0a0172ab
-def _wrap(chat): return (lambda text: chat_prompt([dict(role='user', content=text)])) if chat else lambda text: text
+def _wrap(tokenizer, chat):
+    "What puts a prompt into a user's turn, in the tokenizer's own words if it has some."
+    ask = getattr(tokenizer, 'chat_prompt', chat_prompt)
+    return (lambda text: ask([dict(role='user', content=text)])) if chat else lambda text: text
 
 def _choice_rows(model, tokenizer, task, wrap, progress):
     pairs, cut = [[(wrap(context), choice) for context, choice in r.pairs] for r in task.requests()], []
@@ -63,8 +66,8 @@ def score_task(
     progress:bool=False, # Show a progress bar
 )->list[dict]:        # One row per item: task, item, what was computed, and its value under each metric
     "Score every item of a task."
-    if task.kind == 'choices': return list(_choice_rows(model, tokenizer, task, _wrap(chat), progress))
-    return list(_written_rows(model, tokenizer, task, _wrap(chat), samples if task.kind == 'code' else 1))
+    if task.kind == 'choices': return list(_choice_rows(model, tokenizer, task, _wrap(tokenizer, chat), progress))
+    return list(_written_rows(model, tokenizer, task, _wrap(tokenizer, chat), samples if task.kind == 'code' else 1))
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #b5d2d6b9
 def summarise(
@@ -85,9 +88,9 @@ def model_hash(
 )->str:    # 16 hexadecimal digits
     "Changes with any weight, its name, type or shape, and with the configuration."
     config = getattr(model.config, 'to_dict', lambda: vars(model.config))()
-    digest = hashlib.sha256(json_hash(config).encode())
+    digest = hashlib.sha256(json_hash({k: str(v) for k, v in config.items() if k not in ('_name_or_path', 'transformers_version')}).encode()) # not where it lies, nor who read it
     for name, w in sorted(model.state_dict().items()):
-        digest.update(f'{name} {w.dtype} {tuple(w.shape)}'.encode()); digest.update(w.detach().cpu().contiguous().view(torch.uint8).numpy())
+        digest.update(f'{name} {w.dtype} {tuple(w.shape)}'.encode()); digest.update(w.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
 
 def _file(folder, model, tokenizer, task, chat, samples):
@@ -120,8 +123,8 @@ def open_task(
 
 def _scored(model, tokenizer, tasks, out, chat, samples, progress):
     "Rows of each task, and the seconds that they took now."
+    keep_freed_memory()
     weights = out and model_hash(model)
-    if isinstance(model, SmolLM) and not isinstance(model, FastLM): model = FastLM(model, compiled=False)
     for task in tasks:
         start, path = time.perf_counter(), out and _file(out, weights, tokenizer, task, chat, samples)
         yield _rows(model, tokenizer, task, path, chat, samples, progress), time.perf_counter() - start
@@ -180,7 +183,7 @@ def _with_arc(rows):
 _HEADLINES = ('acc_norm', 'exact_match', 'strict', 'pass@1') # the metrics that the cards print
 
 def leaderboard(
-    models,             # Names for `load_model`, or a dict of names to (model, tokenizer)
+    models,             # Names for `open_model`, or a dict of names to (model, tokenizer)
     tasks,              # `Task`s or what `open_task` takes
     limit:int|None=None,# Items per task, the same for each model; None for all
     seed:int=0,         # Which items
@@ -193,10 +196,9 @@ def leaderboard(
 ):                      # DataFrame: model, task, metric, value, stderr, n, cut (contexts that were too long), seconds (of this call), published, source
     "Models against tasks."
     import pandas as pd
-    from smollm_nb.model import load_model
     tasks, table = [open_task(t, form, source) for t in tasks], [] # a wrong name ends here, before a model is read
     for name in models:
-        model, tokenizer = models[name] if isinstance(models, dict) else load_model(name)
+        model, tokenizer = models[name] if isinstance(models, dict) else open_model(name)
         rows = []
         for scored, seconds in _scored(model, tokenizer, [t.sample(limit, seed) for t in tasks], out, chat, samples, progress):
             rows += [r | dict(cut=sum(s.get('cut', False) for s in scored), seconds=round(seconds, 1)) for r in summarise(scored)]
@@ -204,3 +206,49 @@ def leaderboard(
             published = published_score(name, r['task']) if r['metric'] in _HEADLINES else None
             table.append(dict(model=name) | r | dict(published=published, source=SOURCE if published else None))
     return pd.DataFrame(table, columns=['model', 'task', 'metric', 'value', 'stderr', 'n', 'cut', 'seconds', 'published', 'source'])
+
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #ccca3476
+class HubTokenizer:
+    "A tokenizer of transformers that adds nothing to a text and knows its model's chat format."
+    def __init__(self,
+        inner, # From transformers' `AutoTokenizer`
+    ):
+        self.inner = inner
+        self.eos_token_id = inner.bos_token_id if inner.eos_token_id is None else inner.eos_token_id
+        if 'words' not in self.decode(self.encode('words')): raise WeightsError(f'{inner.name_or_path}: its tokenizer does not know the letters of "words"; vocabulary files are missing, download the model again') # transformers makes an empty one then
+
+    def encode(self,
+        text:str, # Any text
+    )->list[int]: # Ids, nothing added in front or behind
+        "Ids of a text."
+        return self.inner.encode(text, add_special_tokens=False)
+
+    def decode(self,
+        ids:list, # Token ids
+    )->str:       # Text, control tokens written out
+        "Text of a list of ids."
+        return self.inner.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def chat_prompt(self,
+        messages:list, # Turns in order, each a dict with `role` and `content`
+    )->str:            # Text that ends where the assistant begins
+        "A chat in the model's own format."
+        if not self.inner.chat_template: raise WeightsError(f'{self.inner.name_or_path}: this model has no chat template; score it without chat')
+        return self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+def open_model(
+    name, # As in `load_model`; models of any build
+):        # (model, tokenizer): a `SmolLM` and `Tokenizer`, or transformers' model and a `HubTokenizer`
+    "Any model by name, in float32."
+    path = locate_model(name)
+    if path.is_file() or is_smollm(path): return load_model(path)
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    how = dict(local_files_only=True, trust_remote_code=False)
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **how)
+        tokenizer = HubTokenizer(AutoTokenizer.from_pretrained(path, **how))
+    except WeightsError: raise
+    except Exception as e: # transformers' errors have no common class
+        raise WeightsError(f'{name}: not of SmolLM\'s build, and transformers does not open it either ({type(e).__name__}: {str(e)[:200]}); choose a model with safetensors and without code of its own') from None
+    if lost := sorted(info['missing_keys']): raise WeightsError(f'{name}: {lost[0]} is missing ({len(lost)} missing in all), and transformers would make it up; download the model again')
+    return model.eval(), tokenizer

@@ -6,7 +6,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/weights.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_ENTRIES', 'dequantize', 'WeightsError', 'GGUFError', 'GGUFTensor', 'GGUF', 'read_gguf', 'packaged_weights',
-           'unpermute', 'hub_name', 'gguf_config', 'gguf_tokenizer', 'load_gguf', 'load_folder', 'load_model']
+           'unpermute', 'hub_name', 'gguf_config', 'gguf_tokenizer', 'load_gguf', 'load_folder', 'locate_model',
+           'load_model', 'is_smollm']
 
 # %% ../../nbs/model/250_weights.ipynb #cd02c862
 import json, math, re
@@ -19,9 +20,9 @@ from fastcore.basics import patch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from ..files import DiskError, UserError, atomic_folder, atomic_write
-from .config import SmolLMConfig
+from .config import ConfigError, SmolLMConfig
 from .lm import SmolLM
-from .tokenizer import Tokenizer, build_tokenizer, chat_prompt, default_system
+from .tokenizer import Tokenizer, TokenizerError, build_tokenizer, chat_prompt, default_system
 
 # %% ../../nbs/model/250_weights.ipynb #b4f80127
 _BLOCKS = {0: ('F32', 1, 4), 1: ('F16', 1, 2), 3: ('Q4_1', 32, 20), 8: ('Q8_0', 32, 34)} # type number: name, weights, bytes
@@ -329,19 +330,34 @@ def load_folder(
 def _download(name):
     "Local folder of a hub model."
     from huggingface_hub import snapshot_download
-    try: return snapshot_download(name, allow_patterns=['*.json', '*.safetensors', '*.jinja'])
+    try: return snapshot_download(name, allow_patterns=['*.json', '*.safetensors', '*.jinja', '*.txt', '*.model'])
     except Exception as e: # the hub client's errors have no common class: network, name, permission, disk
         raise WeightsError(f'{name}: no such folder, and the hub did not give it ({type(e).__name__}: {str(e)[:200]}); check the name and the network, or use smollm2-135m-instruct, which needs none') from None
 
-def load_model(
+def locate_model(
     name, # 'smollm2-135m-instruct', a folder, a .gguf file, or a hub id such as 'HuggingFaceTB/SmolLM-135M'
+)->Path:  # A folder or a .gguf file
+    "Where a model lies; one of the hub is fetched."
+    path = Path(name)
+    if str(name) == 'smollm2-135m-instruct': return packaged_weights()
+    if path.suffix in _PICKLES: _no_pickle(path)
+    if path.suffix == '.gguf' or path.is_dir(): return path
+    if re.fullmatch(r'\w[\w.-]*/\w[\w.-]*', str(name)): return Path(_download(str(name)))
+    raise WeightsError(f'{name}: no such model; give smollm2-135m-instruct, a folder, a .gguf file or a hub id such as HuggingFaceTB/SmolLM-135M')
+
+def load_model(
+    name, # As in `locate_model`
     dtype:torch.dtype=torch.float32, # Type of the weights in memory
 )->tuple[SmolLM,Tokenizer]: # The model, on the CPU, and its tokenizer
     "Model and tokenizer by name."
-    path = Path(name)
-    if str(name) == 'smollm2-135m-instruct': return load_gguf(packaged_weights(), dtype)
-    if path.suffix in _PICKLES: _no_pickle(path)
-    if path.suffix == '.gguf': return load_gguf(path, dtype)
-    if path.is_dir(): return load_folder(path, dtype)
-    if re.fullmatch(r'\w[\w.-]*/\w[\w.-]*', str(name)): return load_folder(_download(str(name)), dtype)
-    raise WeightsError(f'{name}: no such model; give smollm2-135m-instruct, a folder, a .gguf file or a hub id such as HuggingFaceTB/SmolLM-135M')
+    path = locate_model(name)
+    return load_folder(path, dtype) if path.is_dir() else load_gguf(path, dtype)
+
+def is_smollm(
+    folder, # What `save_pretrained` or the hub wrote
+)->bool:    # False: a model that only transformers can open
+    "Whether configuration and tokenizer are of SmolLM's build; weights are not looked at."
+    folder = Path(folder)
+    try: SmolLMConfig.from_dict(_json(folder/'config.json')); Tokenizer.load(folder)
+    except (ConfigError, TokenizerError): return False
+    return True
