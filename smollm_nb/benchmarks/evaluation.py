@@ -29,13 +29,14 @@ def our_scores(
     items,   # Task to number of items
     threads, # Threads of torch
 ):           # Yields nothing, then the log-likelihoods of one task after the other
-    "What `evaluate` does."
+    "What `smollm-nb evaluate` does."
     import torch
     from smollm_nb.evaluation.loglikelihood import loglikelihoods
-    from smollm_nb.model import load_model
+    from smollm_nb.model import FastLM, load_model
     from smollm_nb.model.lm import keep_freed_memory
-    torch.set_num_threads(threads); keep_freed_memory()
-    (model, tokenizer), work = load_model(folder), _requests(items)
+    torch.set_num_threads(threads)
+    model, tokenizer = load_model(folder); model, work = FastLM(model, compiled=False, use_up=True), _requests(items)
+    keep_freed_memory()
     yield
     while True:
         for requests in work: yield loglikelihoods(model, tokenizer, requests)

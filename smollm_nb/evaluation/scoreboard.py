@@ -18,8 +18,9 @@ from .ifeval import check_instructions, summarise_ifeval
 from .loglikelihood import accuracy, encode_pair, loglikelihoods, score_choices
 from .tasks import Task, TaskError
 from ..files import UserError, json_hash, read_jsonl, write_jsonl
+from ..model.decoding import FastLM
 from ..model.generate import generate_batch
-from ..model.lm import keep_freed_memory
+from ..model.lm import SmolLM, keep_freed_memory
 from ..model.tokenizer import chat_prompt
 from ..model.weights import WeightsError, is_smollm, load_model, locate_model
 
@@ -121,16 +122,17 @@ def open_task(
     name, _, path = task.partition('=')
     return Task.from_jsonl(name, path, form) if path else SOURCES[source](name, form)
 
-def _scored(model, tokenizer, tasks, out, chat, samples, progress):
+def _scored(model, tokenizer, tasks, out, chat, samples, progress, use_up=False):
     "Rows of each task, and the seconds that they took now."
-    keep_freed_memory()
     weights = out and model_hash(model)
+    if use_up and isinstance(model, SmolLM): model = FastLM(model, compiled=False, use_up=True)
+    keep_freed_memory()
     for task in tasks:
         start, path = time.perf_counter(), out and _file(out, weights, tokenizer, task, chat, samples)
         yield _rows(model, tokenizer, task, path, chat, samples, progress), time.perf_counter() - start
 
 def evaluate(
-    model,              # A `SmolLM`, or any transformers causal LM
+    model,              # A `SmolLM` (`FastLM` is quicker and takes more memory), or any transformers causal LM
     tokenizer,          # Its tokenizer
     tasks,              # `Task`s or what `open_task` takes
     limit:int|None=None,# Items per task, a fixed sample; None for all
@@ -198,9 +200,9 @@ def leaderboard(
     import pandas as pd
     tasks, table = [open_task(t, form, source) for t in tasks], [] # a wrong name ends here, before a model is read
     for name in models:
-        model, tokenizer = models[name] if isinstance(models, dict) else open_model(name)
-        rows = []
-        for scored, seconds in _scored(model, tokenizer, [t.sample(limit, seed) for t in tasks], out, chat, samples, progress):
+        given, rows = isinstance(models, dict), []
+        model, tokenizer = models[name] if given else open_model(name)
+        for scored, seconds in _scored(model, tokenizer, [t.sample(limit, seed) for t in tasks], out, chat, samples, progress, use_up=not given):
             rows += [r | dict(cut=sum(s.get('cut', False) for s in scored), seconds=round(seconds, 1)) for r in summarise(scored)]
         for r in _with_arc(rows):
             published = published_score(name, r['task']) if r['metric'] in _HEADLINES else None

@@ -8,12 +8,13 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/decoding.html.md"""
 __all__ = ['ROOM', 'dots', 'look_back', 'block_weights', 'block_step', 'head_step', 'token_step', 'PackedLinear', 'FastLM']
 
 # %% ../../nbs/model/245_decoding.ipynb #4fcc5ea3
-from functools import cache
+from functools import cache, partial
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from fastcore.basics import patch
+from ..files import UserError
 from .layers import Linear, apply_rope, can_compile, rope_at
 from .lm import SmolLM
 
@@ -98,12 +99,13 @@ def _compiled_step(): return torch.compile(token_step, fullgraph=True)
 
 # %% ../../nbs/model/245_decoding.ipynb #561e8a05
 class PackedLinear(nn.Module):
-    "A `Linear` whose matrix also lies in oneDNN's order; it computes but does not learn."
+    "A `Linear` whose matrix lies in oneDNN's order; it computes but does not learn."
     def __init__(self,
-        weight:Tensor, # (out, in)
+        weight:Tensor,   # (out, in)
+        keep:bool=True,  # Keep the original too, for dot products
     ):
         super().__init__()
-        self.weight = weight # the original, shared
+        self.weight = weight if keep else None
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), 16)
 
     def forward(self,
@@ -124,22 +126,25 @@ def next_logits(self:SmolLM,
     h = self.hidden(input_ids, cache)
     return self.lm_head(h[:, -1] if last is None else h[torch.arange(len(h)), last]).float()
 
+def _pack_children(module, keep):
+    for name in [n for n, child in module.named_children() if isinstance(child, Linear)]: setattr(module, name, PackedLinear(getattr(module, name).weight, keep))
+
 class FastLM(SmolLM):
     "The same model for writing only: packed matrices for many rows, a compiled step for one."
     def __init__(self,
         model:SmolLM,       # Shares its weights
         compiled:bool=True, # Compile the step of a single text: seconds once per process, worth it from some hundred tokens
+        use_up:bool=False,  # Take the weights away from `model`, which cannot be used afterwards; needs compiled=False
     ):
+        if use_up and compiled: raise UserError('use_up: the compiled step reads the matrices as they are; say compiled=False')
         with torch.device('meta'): super().__init__(model.config)
         self.load_state_dict(model.state_dict(), assign=True); self.tie_weights(); self.requires_grad_(False).eval()
         on_cpu = self.device.type == 'cpu'
-        self.compiled, self.steps = compiled and on_cpu and can_compile(), [block_weights(b) for b in self.model.layers]
-        if on_cpu and torch.backends.mkldnn.is_available(): self._pack()
-
-    def _pack(self):
-        for parent in list(self.modules()):
-            for name, child in parent.named_children():
-                if isinstance(child, Linear): setattr(parent, name, PackedLinear(child.weight))
+        self.compiled = compiled and on_cpu and can_compile()
+        self.steps = [] if use_up else [block_weights(b) for b in self.model.layers]
+        if use_up: model.to('meta')
+        packable = self.model if use_up and model.config.tie_word_embeddings else self # the embedding is needed as it is, and a head that is packed would be a second one
+        if on_cpu and torch.backends.mkldnn.is_available(): packable.apply(partial(_pack_children, keep=not use_up))
 
     def next_logits(self,
         input_ids:Tensor, # (B, T) token ids

@@ -201,7 +201,7 @@ def _stepper(model, room):
     "A function that reads token ids and returns the logits (1, V) after the last."
     if isinstance(model, SmolLM):
         if getattr(model, 'compiled', False): room = max(room, ROOM) # `FastLM` was compiled for a cache of this room
-        cache = KVCache(model.config, 1, room, model.lm_head.weight.dtype, model.device)
+        cache = KVCache(model.config, 1, room, model.model.norm.weight.dtype, model.device)
         return lambda ids: _last_logits(model, [ids], cache)
     past = None
     def step(ids):
@@ -300,7 +300,7 @@ def generate_batch(
         queue.append(_Row(i, ids, _uniforms(s, min(max_new_tokens, room)), TextStream(tokenizer, stop)))
     queue = deque(sorted(queue, key=lambda r: -len(r.ids))) # neighbours of like length: little padding
     longest = max((len(r.ids) + len(r.uniforms) for r in queue), default=0)
-    cache = KVCache(model.config, min(batch_size, len(prompts)), longest, model.lm_head.weight.dtype, model.device); cache.lengths = []
+    cache = KVCache(model.config, min(batch_size, len(prompts)), longest, model.model.norm.weight.dtype, model.device); cache.lengths = []
     while queue or active:
         while queue and len(active) < batch_size:
             group = _alike(queue, batch_size - len(active))

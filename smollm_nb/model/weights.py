@@ -300,6 +300,10 @@ def _shards(folder):
         if p.suffix in _PICKLES: _no_pickle(p)
     raise WeightsError(f'{folder}: no model.safetensors; name a folder that `save_pretrained` or the hub wrote')
 
+def _read_tensor(file, name, dtype):
+    "A copy; the file is mapped anew for each, so that only one tensor's pages lie in memory beside the copies."
+    with safe_open(file, 'pt') as f: return f.get_tensor(name).to(dtype, copy=True)
+
 def _read_shard(file, shapes, dtype):
     "Tensors of one file, checked before they are loaded."
     try:
@@ -308,7 +312,7 @@ def _read_shard(file, shapes, dtype):
             for n, s in slices.items():
                 if s.get_dtype() not in ('F32', 'BF16', 'F16'): raise WeightsError(f'{file}: {n} is of type {s.get_dtype()}, expected F32, BF16 or F16; use unquantised weights')
             _check_shapes({n: shapes.get(n) for n in slices if n in shapes}, {n: s.get_shape() for n, s in slices.items()}, file)
-            return {n: f.get_tensor(n).to(dtype) for n in slices}
+        return {n: _read_tensor(file, n, dtype) for n in slices}
     except (SafetensorError, OSError) as e: raise WeightsError(f'{file}: {e}; the file is damaged, save or download it again') from None
 
 # %% ../../nbs/model/250_weights.ipynb #78e62ae1
