@@ -105,7 +105,10 @@ def evaluate(model: Annotated[str, typer.Argument(help='Folder, .gguf file, hub 
     from smollm_nb.evaluation import leaderboard
     names = [t.strip() for t in tasks.split(',') if t.strip()]
     table = leaderboard([model], names, limit or None, out=out, progress=not quiet, form=form, chat=chat, samples=samples, source=source)
-    _print_table(table.astype(object).where(table.notna(), None).to_dict('records'), as_json)
+    rows = table.astype(object).where(table.notna(), None).to_dict('records')
+    if as_json: return _print_table(rows, True)
+    _print_table([{k: v for k, v in r.items() if k not in ('model', 'source')} for r in rows], False) # both the same in every row
+    for source in {r['source'] for r in rows} - {None}: print(f'published: {source}')
 
 @app.command()
 def export(model: Annotated[str, typer.Argument(help='Folder, .gguf file, hub id or smollm2-135m-instruct.')],
