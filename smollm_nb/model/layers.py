@@ -46,7 +46,7 @@ class Linear(nn.Linear):
     )->Tensor:    # (..., out)
         reading = not torch.is_grad_enabled() and x.device.type == 'cpu' and x.dtype == self.weight.dtype == torch.float32
         if reading and x.numel() <= 16*self.in_features: return in_bands(x, self.weight, math.gcd(self.out_features, torch.get_num_threads()))
-        return by_onednn(x, self.weight) if reading and torch.backends.mkldnn.is_available() else F.linear(x, self.weight)
+        return by_onednn(x, self.weight) if reading and torch.backends.mkldnn.is_available() and not torch.compiler.is_compiling() else F.linear(x, self.weight)
 
 def side_by_side(
     x:Tensor, # (..., in)
