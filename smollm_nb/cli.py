@@ -107,7 +107,7 @@ def evaluate(model: Annotated[str, typer.Argument(help='Folder, .gguf file, hub 
     table = leaderboard([model], names, limit or None, out=out, progress=not quiet, form=form, chat=chat, samples=samples, source=source)
     rows = table.astype(object).where(table.notna(), None).to_dict('records')
     if as_json: return _print_table(rows, True)
-    _print_table([{k: v for k, v in r.items() if k not in ('model', 'source')} for r in rows], False) # both the same in every row
+    _print_table([{k: v for k, v in r.items() if k not in ('model', 'source')} for r in rows], False) # one model, that was just typed; the source once, below
     for source in {r['source'] for r in rows} - {None}: print(f'published: {source}')
 
 @app.command()

@@ -149,7 +149,7 @@ def loglikelihoods(
 )->list[float]:             # Sum of log p(token | everything before it) over each continuation, in nats
     "Log-likelihood of each continuation after its context."
     from tqdm.auto import tqdm
-    (read, saved), window = _reader(model), getattr(model.config, 'max_position_embeddings', WINDOW)
+    (read, saved), window = _reader(model), getattr(model.config, 'max_position_embeddings', None) or WINDOW
     encoded = [encode_pair(tokenizer, *r) for r in requests]
     pairs = [_cut(*p, window) for p in encoded]
     if cut is not None: cut += [i for i, (p, e) in enumerate(zip(pairs, encoded)) if len(p[0]) < len(e[0])]

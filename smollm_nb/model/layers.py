@@ -35,7 +35,7 @@ class RMSNorm(nn.Module):
 
 # %% ../../nbs/model/220_layers.ipynb #d576a8a5
 class Linear(nn.Linear):
-    "A matrix without bias; float32 on a CPU, without gradients, takes the quicker of two ways."
+    "A matrix without bias; in float32 on a CPU, without gradients, a few rows take all threads and many go to oneDNN."
     def __init__(self,
         in_features:int,  # Width of the input
         out_features:int, # Width of the output

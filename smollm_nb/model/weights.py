@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/weights.html.md"""
 # %% auto #0
 __all__ = ['MAX_ENTRIES', 'dequantize', 'WeightsError', 'GGUFError', 'GGUFTensor', 'GGUF', 'read_gguf', 'packaged_weights',
            'unpermute', 'hub_name', 'gguf_config', 'gguf_tokenizer', 'load_gguf', 'load_folder', 'locate_model',
-           'load_model', 'is_smollm']
+           'load_model', 'foreign']
 
 # %% ../../nbs/model/250_weights.ipynb #cd02c862
 import json, math, re
@@ -357,11 +357,11 @@ def load_model(
     path = locate_model(name)
     return load_folder(path, dtype) if path.is_dir() else load_gguf(path, dtype)
 
-def is_smollm(
+def foreign(
     folder, # What `save_pretrained` or the hub wrote
-)->bool:    # False: a model that only transformers can open
-    "Whether configuration and tokenizer are of SmolLM's build; weights are not looked at."
+)->str:     # '' if `load_model` is for it
+    "Why configuration or tokenizer are not of SmolLM's build; weights are not looked at."
     folder = Path(folder)
     try: SmolLMConfig.from_dict(_json(folder/'config.json')); Tokenizer.load(folder)
-    except (ConfigError, TokenizerError): return False
-    return True
+    except (ConfigError, TokenizerError) as e: return str(e)
+    return ''
