@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PACKAGES', 'usable_cores', 'usable_memory', 'versions', 'can_compile', 'Machine', 'this_machine', 'multiplies',
-           'packs', 'best_seconds', 'matrix_rate', 'memory_rate', 'fastest', 'Meter', 'peak_memory',
-           'keep_freed_memory']
+           'packs', 'best_seconds', 'measure_matrix_rate', 'matrix_rate', 'memory_rate', 'fastest', 'Meter',
+           'peak_memory', 'keep_freed_memory']
 
 # %% ../nbs/030_machine.ipynb #2d5604c7
 import ctypes
@@ -169,8 +169,11 @@ def _square_rate(size, dtype, device):
     seconds = min(map(best_seconds, layouts))
     return 2*size**3/seconds, seconds
 
-@cache
-def _matrix_rate(dtype, device, threads):
+def measure_matrix_rate(
+    dtype:str='float32', # 'float32' or 'bfloat16'
+    device:str='cpu',    # torch device
+)->float: # FLOPs per second with the present number of threads
+    "What this machine reaches now in a product of two square matrices."
     rate, size, largest = 0., 128, 2048 if device == 'cpu' else 8192
     while size <= largest:
         reached, seconds = _square_rate(size, dtype, device)
@@ -180,11 +183,15 @@ def _matrix_rate(dtype, device, threads):
         size *= 2
     return rate
 
+@cache
+def _matrix_rate(dtype, device, threads):
+    return measure_matrix_rate(dtype, device)
+
 def matrix_rate(
     dtype:str='float32', # 'float32' or 'bfloat16'
     device:str='cpu',    # torch device
 )->float: # FLOPs per second with the present number of threads; measured once in a process
-    "What this machine reaches in a product of two square matrices."
+    "What this machine reaches in a product of two square matrices, as it was measured first."
     import torch
     return _matrix_rate(dtype, str(device), torch.get_num_threads())
 
