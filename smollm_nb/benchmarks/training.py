@@ -12,6 +12,7 @@ __all__ = ['SETTINGS', 'HERE', 'our_step', 'their_step', 'matrix_product', 'sens
 from contextlib import ExitStack, nullcontext
 from statistics import median
 from . import Contestant, Measurement, compared_versions
+from ..machine import product_seconds
 
 # %% ../../nbs/benchmarks/910_training.ipynb #04f21cb0
 def _tokens(config, rows, seq_len):
@@ -80,10 +81,10 @@ def matrix_product(
 ):           # Yields nothing, then operations per second again and again
     "The product of two square matrices in the faster precision: the machine's limit."
     import torch
-    from smollm_nb.machine import matrix_rate, measure_matrix_rate
+    from smollm_nb.machine import measure_matrix_rate
     from smollm_nb.training.trainer import DTYPES
     torch.set_num_threads(threads)
-    dtype = max(DTYPES, key=matrix_rate)
+    dtype = min(DTYPES, key=product_seconds)
     yield
     while True: yield measure_matrix_rate(dtype)
 
@@ -92,12 +93,11 @@ SETTINGS = ('float32', 'float32 compiled', 'bfloat16', 'bfloat16 compiled')
 HERE = 'smollm_nb.benchmarks.training'
 
 def sensible_settings(
-    rate=None, # Function of a dtype: FLOPs per second of a matrix product; by default this machine's
+    products=product_seconds, # Function of a dtype: seconds of some matrix products
 )->list[str]:  # Of `SETTINGS`
     "The settings whose precision this machine does not multiply four times slower than the other."
-    from smollm_nb.machine import matrix_rate
-    rates = {s: (rate or matrix_rate)(s.split()[0]) for s in SETTINGS}
-    return [s for s in SETTINGS if 4*rates[s] > max(rates.values())]
+    seconds = {s: products(s.split()[0]) for s in SETTINGS}
+    return [s for s in SETTINGS if seconds[s] < 4*min(seconds.values())]
 
 def best_peer(
     name,    # Preset, or 'tiny'

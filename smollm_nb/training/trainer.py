@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from ..files import DiskError, UserError, atomic_folder, atomic_write
-from ..machine import can_compile, fastest, matrix_rate
+from ..machine import can_compile, fastest, matrix_rate, product_seconds
 from ..model.config import SmolLMConfig, flops_per_token
 from ..model.lm import SmolLM, document_mask
 from ..settings import Recipe
@@ -84,13 +84,13 @@ DTYPES = ('float32', 'bfloat16')
 def choose_dtype(
     model,          # A `SmolLM` as it will be trained, compiled or not; its gradients are thrown away
     rows,           # (B, T+1) token ids of a micro-batch
-    rate=matrix_rate, # Function of dtype and device: FLOPs per second of a matrix product
-    pick=fastest,     # Function of functions by name: the fastest name, and seconds by name
+    products=product_seconds, # Function of dtype and device: seconds of some matrix products
+    pick=fastest,   # Function of functions by name: the fastest name, and seconds by name
 )->str:             # 'float32' or 'bfloat16'
     "The faster precision for training this model on this machine, by trying both."
     device = model.device.type
-    rates = {dtype: rate(dtype, device) for dtype in DTYPES}
-    close = [dtype for dtype in DTYPES if 4*rates[dtype] > max(rates.values())]
+    seconds = {dtype: products(dtype, device) for dtype in DTYPES}
+    close = [dtype for dtype in DTYPES if seconds[dtype] < 4*min(seconds.values())]
     if len(close) == 1:
         return close[0]
 
@@ -356,7 +356,7 @@ def _chosen_dtype(recipe, model, mixture, out, group, say):
     "The recipe's precision; for 'auto' the one that was chosen before in `out`, or by trying."
     if recipe.dtype != 'auto':
         if recipe.dtype == 'bfloat16':
-            times = matrix_rate('float32', model.device.type)/matrix_rate('bfloat16', model.device.type)
+            times = product_seconds('bfloat16', model.device.type)/product_seconds('float32', model.device.type)
             if times > 2:
                 say(f'dtype = bfloat16: products take {times:.0f} times as long as in float32 here; dtype = auto takes the faster')
         return recipe.dtype
