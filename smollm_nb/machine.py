@@ -72,8 +72,11 @@ def _compiles(compiler, include):
             return False
 
 def can_compile(
-)->bool: # Whether kernels and blocks can be compiled for this CPU
-    "True if a C++ compiler works here, which torch.compile needs on a CPU."
+    device:str='cpu', # torch device type
+)->bool: # Whether kernels and blocks can be compiled for this device
+    "True if torch.compile has the compiler that it needs: one for C++ on a CPU, one for C on a GPU (for Triton)."
+    if device != 'cpu':
+        return any(map(shutil.which, [os.environ['CC']] if os.environ.get('CC') else ['gcc', 'clang', 'cc']))
     compiler = shutil.which(os.environ.get('CXX') or ('clang++' if sys.platform == 'darwin' else 'g++'))
     return compiler is not None and _compiles(compiler, sysconfig.get_paths()['include'])
 

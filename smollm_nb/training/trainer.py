@@ -426,7 +426,7 @@ def _peak(recipe, group):
     return group.size*matrix_rate(recipe.dtype, torch.device(group.device).type)
 
 def _train(recipe, mixture, out, vocab_size, progress, say, evaluate, group):
-    t, compiled = recipe.training, recipe.compile and can_compile()
+    t, compiled = recipe.training, recipe.compile and can_compile(torch.device(recipe.device).type)
     if recipe.compile and not compiled:
         say('no C++ compiler found: training runs uncompiled, somewhat slower')
     out.mkdir(parents=True, exist_ok=True)
