@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from fastcore.basics import patch
 from ..files import UserError
-from .layers import Linear, apply_rope, can_compile, rope_at
+from ..machine import can_compile, packs
+from .layers import Linear, apply_rope, rope_at
 from .lm import SmolLM
 
 # %% ../../nbs/model/245_decoding.ipynb #4af03fa4
@@ -99,7 +100,7 @@ def _compiled_step(): return torch.compile(token_step, fullgraph=True)
 
 # %% ../../nbs/model/245_decoding.ipynb #561e8a05
 class PackedLinear(nn.Module):
-    "A `Linear` whose matrix lies in oneDNN's order; it computes but does not learn."
+    "A `Linear` whose matrix lies in oneDNN's order; it computes but does not learn. Only where `packs` says so."
     def __init__(self,
         weight:Tensor,   # (out, in)
         keep:bool=True,  # Keep the original too, for dot products
@@ -127,7 +128,9 @@ def next_logits(self:SmolLM,
     return self.lm_head(h[:, -1] if last is None else h[torch.arange(len(h)), last]).float()
 
 def _pack_children(module, keep):
-    for name in [n for n, child in module.named_children() if isinstance(child, Linear)]: setattr(module, name, PackedLinear(getattr(module, name).weight, keep))
+    for name, child in list(module.named_children()):
+        if isinstance(child, Linear) and packs(str(child.weight.dtype).removeprefix('torch.')):
+            setattr(module, name, PackedLinear(child.weight, keep))
 
 class FastLM(SmolLM):
     "The same model for writing only: packed matrices for many rows, a compiled step for one."
@@ -144,7 +147,7 @@ class FastLM(SmolLM):
         self.steps = [] if use_up else [block_weights(b) for b in self.model.layers]
         if use_up: model.to('meta')
         packable = self.model if use_up and model.config.tie_word_embeddings else self # the embedding is needed as it is, and a head that is packed would be a second one
-        if on_cpu and torch.backends.mkldnn.is_available(): packable.apply(partial(_pack_children, keep=not use_up))
+        if on_cpu: packable.apply(partial(_pack_children, keep=not use_up))
 
     def next_logits(self,
         input_ids:Tensor, # (B, T) token ids

@@ -6,15 +6,16 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/layers.html.md"""
 
 # %% auto #0
 __all__ = ['QUERY_BLOCK', 'RMSNorm', 'Linear', 'side_by_side', 'by_onednn', 'in_bands', 'rope_at', 'rope_tables', 'apply_rope',
-           'can_compile', 'compile_once', 'causal_attend', 'attend', 'Attention', 'MLP', 'Block']
+           'compile_once', 'causal_attend', 'attend', 'Attention', 'MLP', 'Block']
 
 # %% ../../nbs/model/220_layers.ipynb #3f67de9e
-import math, os, shutil
+import math
 from functools import cache
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
+from ..machine import can_compile, multiplies
 from .config import SmolLMConfig
 
 # %% ../../nbs/model/220_layers.ipynb #4c41dee1
@@ -46,7 +47,8 @@ class Linear(nn.Linear):
     )->Tensor:    # (..., out)
         reading = not torch.is_grad_enabled() and x.device.type == 'cpu' and x.dtype == self.weight.dtype == torch.float32
         if reading and x.numel() <= 16*self.in_features: return in_bands(x, self.weight, math.gcd(self.out_features, torch.get_num_threads()))
-        return by_onednn(x, self.weight) if reading and torch.backends.mkldnn.is_available() and not torch.compiler.is_compiling() else F.linear(x, self.weight)
+        if reading and not torch.compiler.is_compiling() and multiplies('float32'): return by_onednn(x, self.weight)
+        return F.linear(x, self.weight)
 
 def side_by_side(
     x:Tensor, # (..., in)
@@ -117,11 +119,6 @@ def _share_gradients(scores, up, log_total, mean, scale):
     p = (scores.float()*scale - log_total).exp()
     up.copy_((up.float() - mean)*p*scale)
     scores.copy_(p)
-
-def can_compile(
-)->bool: # Whether kernels and blocks can be compiled here
-    "True if a C++ compiler is installed, which torch.compile needs on a CPU."
-    return shutil.which(os.environ.get('CXX', 'g++')) is not None
 
 @cache
 def compile_once(
@@ -201,8 +198,11 @@ def attend(
     mask:Tensor|None=None, # (B, 1, T, S) True where a query may look; None: causal, and a single query sees all
 )->Tensor:    # (B, N, T, H)
     "Softmax attention in which groups of query heads share keys and values."
-    if torch.compiler.is_compiling() and q.device.type == 'cpu' and mask is None and 1 < q.shape[2] == k.shape[2]: return causal_attend(q, k, v)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None and q.shape[2] > 1, enable_gqa=q.shape[1] != k.shape[1])
+    T, S = q.shape[2], k.shape[2]
+    if torch.compiler.is_compiling() and q.device.type == 'cpu' and mask is None and 1 < T == S: return causal_attend(q, k, v)
+    if mask is None and 1 < T < S:
+        mask = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)  # PyTorch's own causal mask would start at the first key
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None and T > 1, enable_gqa=q.shape[1] != k.shape[1])
 
 # %% ../../nbs/model/220_layers.ipynb #0ebda5a6
 class Attention(nn.Module):
