@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/files.html.md"""
 # %% auto #0
 __all__ = ['MAX_ROW', 'MAX_PACKED_ROW', 'MAX_SWELL', 'UserError', 'DiskError', 'JSONLError', 'project_root', 'samples',
            'disk_error', 'atomic_write', 'restore_folder', 'atomic_folder', 'read_jsonl', 'write_jsonl', 'file_hash',
-           'json_hash', 'folder_hashes']
+           'json_hash', 'folder_hashes', 'source_hash']
 
 # %% ../nbs/020_files.ipynb #cbb0ec66
 import errno, gzip, hashlib, io, json, os, shutil, zlib
@@ -75,22 +75,34 @@ def restore_folder(
     path, # A folder that `atomic_folder` writes
 ):
     "Undo a replacement of `path` that was cut between its two renames."
-    path = Path(path); old = path.with_name(f'.{path.name}.old')
+    path = Path(path).absolute()
+    old = path.with_name(f'.{path.name}.old')
     if old.exists() and not path.exists(): os.rename(old, path)
     shutil.rmtree(old, ignore_errors=True)
 
+def _check_replaceable(path, tmp):
+    "Refuse to replace a folder that holds more than `tmp` will put there, or the one that we are in."
+    if not path.exists(): return
+    here = Path.cwd().resolve()
+    if path.resolve() in (here, *here.parents):
+        raise UserError(f'{path}: is or holds the current folder, which cannot be replaced; name another folder')
+    lost = sorted({p.name for p in path.iterdir()} - {p.name for p in tmp.iterdir()})
+    if lost: raise UserError(f'{path}: holds {lost[0]}, which would be lost; choose a new folder, or move it away')
+
 @contextmanager
 def atomic_folder(
-    path,  # Target folder; an existing one is replaced
+    path,  # Target folder; an existing one is replaced if all its names are written anew
 ):         # Yields the path of an empty temporary folder beside it
-    "Fill a neighbour folder and rename it to `path` only if the block ends well."
-    path = Path(path); tmp, old = path.with_name(f'.{path.name}.tmp'), path.with_name(f'.{path.name}.old')
+    "Fill a neighbour folder and rename it to `path` only if the block ends well; `UserError` if a file would be lost."
+    path = Path(path).absolute()
+    tmp, old = path.with_name(f'.{path.name}.tmp'), path.with_name(f'.{path.name}.old')
     restore_folder(path); shutil.rmtree(tmp, ignore_errors=True); tmp.mkdir(parents=True)
     try:
         yield tmp
         for p in tmp.rglob('*'):
             if p.is_file():
                 with open(p, 'rb') as f: os.fsync(f.fileno())
+        _check_replaceable(path, tmp)
         if path.exists(): os.rename(path, old)
         os.rename(tmp, path); shutil.rmtree(old, ignore_errors=True)
     except BaseException as e:
@@ -176,3 +188,31 @@ def folder_hashes(
     path = Path(path)
     files = sorted(p for p in path.rglob('*') if p.is_file() and not any(q.startswith('.') for q in p.relative_to(path).parts))
     return {p.relative_to(path).as_posix(): file_hash(p) for p in files}
+
+# %% ../nbs/020_files.ipynb #aa5feb79
+_END = 1 << 19 # bytes at each end of a long file
+
+def _ends_hash(path):
+    "SHA-256 of a file's size and its two ends; of all of it if it is no longer than they are."
+    size = path.stat().st_size
+    if size <= 2*_END: return file_hash(path)
+    with open(path, 'rb') as f:
+        first = f.read(_END)
+        f.seek(size - _END)
+        return hashlib.sha256(f'{size}:'.encode() + first + f.read(_END)).hexdigest()
+
+def source_hash(
+    path,             # A file or folder; names that begin with a dot are left out, times do not matter
+    whole:int=10**9,  # Bytes up to which every file is read whole
+)->str:               # 64 hexadecimal digits
+    """Hash of names and contents below `path`; of more than `whole` bytes only sizes and ends of long files are read.
+
+    A file of at most 1 MiB is always read whole. Of a longer one, where all files together are larger than `whole`,
+    an edit in the middle that keeps the length is not noticed. Raises `UserError` if there is nothing at `path`."""
+    path = Path(path)
+    if not path.exists(): raise UserError(f'{path}: no such file or folder; check the path')
+    files = [path] if path.is_file() else sorted(p for p in path.rglob('*') if p.is_file())
+    names = {p: p.relative_to(path.parent if path.is_file() else path) for p in files}
+    names = {p: n for p, n in names.items() if not any(part.startswith('.') for part in n.parts)}
+    of = file_hash if sum(p.stat().st_size for p in names) <= whole else _ends_hash
+    return json_hash({n.as_posix(): of(p) for p, n in names.items()})
