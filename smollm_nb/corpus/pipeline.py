@@ -9,8 +9,9 @@ __all__ = ['DATASETS', 'STEPS', 'end_with_parent', 'run_tasks', 'held_out', 'cou
            'check_reader', 'build_corpus']
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #54547706
-import hashlib, json, os, re, shutil, threading, time
+import hashlib, json, os, re, shutil, signal, threading, time
 from collections import Counter
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from ..files import UserError, atomic_write, read_jsonl, samples, write_jsonl
@@ -56,6 +57,18 @@ def _watch(processes, look):
         _check_ends(processes)
     _check_ends(processes) # one that ended between two looks
 
+@contextmanager
+def _deaf_to_interrupts():
+    "What is started here does not hear Ctrl-C; its parent does, and ends it."
+    if threading.current_thread() is not threading.main_thread():
+        yield # only the main thread may say how signals are handled
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
 def run_tasks(
     pipelines:dict, # Name -> datatrove pipeline steps, which can be pickled
     tasks:int,      # Parts that the documents of each are cut into
@@ -75,7 +88,10 @@ def run_tasks(
             return
         try:
             for i in range(min(workers, len(jobs))):
-                started.append(get_context('spawn').Process(target=here._worker, args=(os.getpid(), jobs[i::workers], tasks, logs))); started[-1].start()
+                work = (os.getpid(), jobs[i::workers], tasks, logs)
+                started.append(get_context('spawn').Process(target=here._worker, args=work))
+                with _deaf_to_interrupts():
+                    started[-1].start()
             _watch(started, lambda: bar.update(sum(1 for _ in Path(logs).glob('*/completions/*')) - bar.n))
         finally:
             for p in started: p.kill(); p.join()

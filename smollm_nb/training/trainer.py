@@ -190,14 +190,20 @@ class BackgroundWriter:
         if self._thread is not None: self._thread.join()
         if kind is None: self.check()
 
+def _step(path): return int(path.name[5:])
+
 def rotate_checkpoints(
     out,              # Folder that holds step-… folders
     keep_every:int=0, # Steps that are multiples of this stay; 0: none but the last two
     last:int=2,       # This many of the newest stay
+    decay_from:int|None=None, # The newest up to this step stays too: a longer training goes on from before the rate falls
 ):
     "Remove checkpoints that are no longer needed."
-    for p in sorted((p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)), key=lambda p: int(p.name[5:]))[:-last]:
-        if not (keep_every and int(p.name[5:]) % keep_every == 0): shutil.rmtree(p)
+    found = sorted((p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)), key=_step)
+    before = [p for p in found if decay_from is not None and _step(p) <= decay_from][-1:]
+    for p in found[:-last]:
+        if p not in before and not (keep_every and _step(p) % keep_every == 0):
+            shutil.rmtree(p)
 
 # %% ../../nbs/training/330_trainer.ipynb #c6f3b3ce
 def read_log(
@@ -472,12 +478,12 @@ def _steps(recipe, mixture, out, vocab_size, progress, evaluate, group, run, don
             if due(t.checkpoint_every):
                 tensors = snapshot(model, optimizer, group.rank == 0)
                 step_state = state | dict(step=done, tokens_seen=done*t.tokens_per_step)
-                _write_checkpoint(writer, out, tensors, step_state, t.keep_every, group)
+                _write_checkpoint(writer, out, tensors, step_state, t, group)
 
-def _write_checkpoint(writer, out, tensors, state, keep_every, group):
+def _write_checkpoint(writer, out, tensors, state, t, group):
     "Let the first process write a checkpoint in the background, and remove older ones behind it."
     def work():
         save_checkpoint(out/f'step-{state["step"]:07d}', tensors, state)
-        rotate_checkpoints(out, keep_every)
+        rotate_checkpoints(out, t.keep_every, decay_from=t.train_steps - t.decay_steps)
     if group.rank == 0:
         writer.start(work)
