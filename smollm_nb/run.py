@@ -608,9 +608,10 @@ def _score_rows(recipe, models, out, progress):
     groups = (('real', [Task.real(t) for t in e.tasks], e.limit), ('sample', [Task.from_samples(t) for t in e.sample_tasks], e.sample_limit))
     for name, (model, tokenizer) in models.items():
         for kind, tasks, limit in groups:
+            asked = {t.name: t for t in tasks}
             table = evaluate(model, tokenizer, tasks, limit or None, recipe.seed, out/'scores'/name/kind, progress)
             rows += [dict(model=name, items=kind, task=r.task, metric=r.metric, value=round(r.value, 6), stderr=round(r.stderr, 6), n=int(r.n),
-                          published=published_score(name, r.task) if kind == 'real' and r.metric == 'acc_norm' else None) for r in table.itertuples()]
+                          published=published_score(name, asked[r.task], r.metric)) for r in table.itertuples()]
     return rows
 
 def _sample_texts(base, tuned, tokenizer, seed):

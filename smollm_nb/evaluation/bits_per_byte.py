@@ -91,7 +91,8 @@ def bits_per_byte(
             logits = model(pad_sequence([torch.tensor(ids[d][start:end]) for d, start, end, _ in batch], batch_first=True).to(model.device))
             for row, (d, start, end, first) in zip(getattr(logits, 'logits', logits), batch):
                 scored, target = row[first - start:end - start].float(), torch.tensor(ids[d][first + 1:end + 1], device=row.device)
-                nats[d] += torch.nn.functional.cross_entropy(scored, target, reduction='none').double().sum().item()
+                each = torch.nn.functional.cross_entropy(scored, target, reduction='none')
+                nats[d] += each.cpu().double().sum().item() # some GPUs have no float64
             bar.update(len(batch))
     return pooled(nats, [len(t.encode()) for t in texts])
 

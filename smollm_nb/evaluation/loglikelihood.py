@@ -62,14 +62,14 @@ def _cut(context, continuation, window):
 ROWS = 64 # places whose logits are in memory at the same time
 
 def _log_probs(logits_at, places, targets):
-    "log p of each target at its place (tree, node); a place that has several targets gets its logits once."
+    "log p of each target at its place (tree, node), in float64 on the CPU; a place that has several targets gets its logits once."
     places, which = places.unique(dim=0, return_inverse=True)
-    out = torch.zeros(len(targets), dtype=torch.double, device=places.device)
+    out = torch.zeros(len(targets), device=places.device)
     for first in range(0, len(places), ROWS):
         logits, here = logits_at(places[first:first + ROWS]).float(), which // ROWS == first // ROWS
         row = which[here] - first
-        out[here] = (logits[row, targets[here]] - logits.logsumexp(-1)[row]).double()
-    return out
+        out[here] = logits[row, targets[here]] - logits.logsumexp(-1)[row]
+    return out.cpu().double() # some GPUs have no float64
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #88f0e36c
 class Tree:
@@ -169,7 +169,7 @@ def loglikelihoods(
         for trees in _batches(plant([(c + t)[:-1] for c, t in pairs], window, saved), batch_tokens):
             weighed = [(row, node, target, i) for row, tree in enumerate(trees) for i, path in tree.paths.items() for node, target in zip(path[-len(pairs[i][1]):], pairs[i][1])]
             at = torch.tensor(weighed, device=model.device)
-            scores.index_add_(0, at[:, 3].cpu(), _log_probs(read(Branches(trees, model.device)), at[:, :2], at[:, 2]).cpu())
+            scores.index_add_(0, at[:, 3].cpu(), _log_probs(read(Branches(trees, model.device)), at[:, :2], at[:, 2]))
             bar.update(sum(len(t.paths) for t in trees))
     for i in (~scores.isfinite()).nonzero()[:, 0].tolist(): raise ScoreError(f'request {i} ({requests[i][0][-40:]!r}, {requests[i][1][:40]!r}): the model returns {scores[i]}; its weights are damaged')
     return scores.tolist()

