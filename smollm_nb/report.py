@@ -12,6 +12,7 @@ __all__ = ['TEMPLATE', 'machine', 'summarise_run', 'check_summary', 'draw_funnel
 import base64, io, json, os, platform
 from pathlib import Path
 from .files import UserError, atomic_write, read_jsonl, samples
+from .run import STAGES
 
 # %% ../nbs/810_report.ipynb #b45bff4a
 def _json(path):
@@ -23,12 +24,17 @@ def machine(
     "What this computer is, for the foot of the page."
     return dict(cores=os.cpu_count(), system=f'{platform.system()} {platform.machine()}', processor=platform.processor() or platform.machine())
 
+def _tokens_per_second(log):
+    "Of a whole training, from the rates that its log measured between two lines."
+    before = [0, *(r['tokens_seen'] for r in log)]
+    tokens = [r['tokens_seen'] - b for r, b in zip(log, before)]
+    seconds = sum(t/r['tokens_per_second'] for t, r in zip(tokens, log) if r['tokens_per_second'])
+    return sum(tokens)/seconds if seconds else 0.
+
 def _training(run):
     log = list(read_jsonl(run/'checkpoints'/'train.jsonl'))
-    spans = [(b['tokens_seen'] - a['tokens_seen'], b['seconds'] - a['seconds']) for a, b in zip(log, log[1:]) if b['seconds'] > a['seconds']]
-    rate = sum(t for t, _ in spans)/sum(s for _, s in spans) if spans else 0.
     return dict(parameters=_json(run/'checkpoints'/'training.json')['parameters'], steps=log[-1]['step'], tokens_seen=log[-1]['tokens_seen'],
-                first_loss=log[0]['loss'], last_loss=log[-1]['loss'], tokens_per_second=round(rate, 1))
+                first_loss=log[0]['loss'], last_loss=log[-1]['loss'], tokens_per_second=round(_tokens_per_second(log), 1))
 
 def _tuning(run):
     logs = {n: list(read_jsonl(run/'tuning'/f'{n}.jsonl')) for n in ('sft', 'dpo')}
@@ -39,10 +45,10 @@ def summarise_run(
 )->dict:      # What run.json holds
     "Read every figure of the report from the run's files."
     run = Path(run); settings = _json(run/'settings.json')
-    manifests = [_json(run/s/'manifest.json') for s in ('corpus', 'tokenizer', 'tokens', 'checkpoints', 'tuning', 'evaluation', 'exports')]
+    manifests = [_json(run/s.name/'manifest.json') for s in STAGES]
     stages = [dict(stage=m['stage'], seconds=m['seconds'], peak_memory_mb=m['peak_memory_mb'], bytes=m['bytes'], files=len(m['files'])) for m in manifests]
     return dict(recipe=settings['name'], settings=settings, machine=machine(), stages=stages, funnel=_json(run/'corpus'/'funnel.json'), sources=_json(run/'corpus'/'sources.json'),
-                mixture=_json(run/'tokens'/'mixture.json'), training=_training(run), tuning=_tuning(run), bits_per_byte=_json(run/'evaluation'/'bits_per_byte.json'),
+                mixture=_json(run/'checkpoints'/'mixture.json'), training=_training(run), tuning=_tuning(run), bits_per_byte=_json(run/'evaluation'/'bits_per_byte.json'),
                 scores=_json(run/'evaluation'/'scores.json'), texts=_json(run/'evaluation'/'texts.json'), export=_json(run/'exports'/'export.json'))
 
 def check_summary(

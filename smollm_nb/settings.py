@@ -10,8 +10,8 @@ __all__ = ['RecipeError', 'CorpusSettings', 'TokenizerSettings', 'MixtureSetting
            'recipe_problems', 'load_recipe', 'settings_hash', 'recipe_table']
 
 # %% ../nbs/010_settings.ipynb #c54bb122
-import configparser, difflib, re, typing
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+import configparser, difflib, math, re, typing
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from .files import UserError, json_hash, project_root
 
@@ -32,7 +32,7 @@ class CorpusSettings:
     pages_per_topic: int            # pages handed to the writer per topic
     writer: str                     # who writes Cosmopedia: 'sample' (the committed sample), 'packaged', or an OpenAI-compatible address and a model ('http://localhost:8000/v1 my-model')
     written_documents: int          # documents to write anew; 0 for the writer 'sample'
-    language: str                   # two-letter code that is kept
+    language: str                   # two-letter code that is kept; 'en', since the rules and the scorers know English only
     language_threshold: float       # smallest language score that is kept
     min_alpha_words: float          # smallest share of words with a letter (Gopher's rule; published: 0.8)
     edu_threshold: int              # smallest educational score of a page that is kept (0-5)
@@ -125,8 +125,8 @@ class Recipe:
     workers: int  # processes of the corpus stage
     executor: str # datatrove executor of the corpus stage: local, slurm or ray
     slurm_partition: str # queue of the executor `slurm`, '' for the others
-    device: str   # torch device of training: cpu, cuda, mps
-    dtype: str    # compute precision of training: float32 or bfloat16
+    device: str   # torch device of training: cpu, cuda, cuda:N or mps
+    dtype: str    # compute precision of training: float32, bfloat16, or auto: whichever of the two is faster on this machine, tried with a real step
     compile: bool # compile the transformer blocks
     corpus: CorpusSettings
     tokenizer: TokenizerSettings
@@ -141,7 +141,9 @@ _TRUTH = {'true': True, 'yes': True, 'on': True, 'false': False, 'no': False, 'o
 
 def _shares(text):
     pairs = [p.split() for p in text.split(',') if p.strip()]
-    return {name: float(share) for name, share in pairs}
+    shares = {name: float(share) for name, share in pairs}
+    if len(shares) < len(pairs): raise ValueError('a name stands twice')
+    return shares
 
 def parse_value(
     text:str, # As it stands in the file
@@ -155,7 +157,8 @@ def parse_value(
     return _shares(text)
 
 # %% ../nbs/010_settings.ipynb #6db66d02
-_KINDS = dict(int='a whole number', float='a number', bool='true or false', dict='pairs such as "name 0.7, other 0.3"')
+_KINDS = dict(int='a whole number', float='a number', bool='true or false',
+              dict='pairs such as "name 0.7, other 0.3", each name once')
 _GROUPS = {f.name: f.type for f in fields(Recipe) if is_dataclass(f.type)}
 
 def recipe_keys(
@@ -164,29 +167,67 @@ def recipe_keys(
     own = {f.name: f.type for f in fields(Recipe) if f.name != 'name' and f.name not in _GROUPS}
     return own | {f'{g}.{f.name}': f.type for g, cls in _GROUPS.items() for f in fields(cls)}
 
+def _holds_recipes(path):
+    "Whether a settings.ini is ours: it has a key of a group, such as corpus.tasks."
+    keys = '|'.join(re.escape(k) for k in recipe_keys() if '.' in k)
+    try: text = path.read_text(encoding='utf-8', errors='replace')
+    except OSError: return False
+    return bool(re.search(rf'^\s*(?:{keys})\s*[=:]', text, re.M))
+
 def _settings_file(path):
-    path = Path(path) if path else next((p/'settings.ini' for p in (Path.cwd(), *Path.cwd().parents) if (p/'settings.ini').is_file()), project_root()/'settings.ini')
-    if not path.is_file(): raise RecipeError(f'{path}: no such file; recipes live in settings.ini at the top of the project')
+    "The file that was asked for, else the nearest with recipes, else the project's own."
+    above = (p/'settings.ini' for p in (Path.cwd(), *Path.cwd().parents))
+    path = Path(path) if path else next((p for p in above if _holds_recipes(p)), project_root()/'settings.ini')
+    if not path.is_file():
+        raise RecipeError(f'{path}: no such file; recipes live in settings.ini at the top of the project')
     return path
+
+def _read_text(path):
+    try: return path.read_text(encoding='utf-8-sig') # some editors begin a file with a byte order mark
+    except UnicodeDecodeError: raise RecipeError(f'{path}: not a text file in UTF-8; name a settings.ini') from None
+    except OSError as e: raise RecipeError(f'{path}: cannot be read ({e.strerror}); check its permissions') from None
+
+def _fault(error):
+    "What configparser found, in words of the file: line and remedy."
+    if isinstance(error, configparser.DuplicateSectionError):
+        return f'line {error.lineno}: section [{_short(error.section)}] stands twice; rename or delete one'
+    if isinstance(error, configparser.DuplicateOptionError):
+        section, key = _short(error.section), _short(error.option)
+        return f'line {error.lineno}, section [{section}]: key {key} stands twice; delete one'
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f'line {error.lineno}: text before the first [section]; recipes begin with a line such as [laptop]'
+    return f'line {error.errors[0][0]}: neither "key = value" nor [section]; mend that line'
 
 def _read_ini(path):
     parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=('#', ';'))
     parser.optionxform = str
-    try: parser.read_string(path.read_text(encoding='utf-8'), source=str(path))
-    except (configparser.Error, UnicodeDecodeError) as e: raise RecipeError(f'{path}: {e}; mend that line') from None
+    text = _read_text(path)
+    for i, line in enumerate(text.splitlines(), 1): # the parser would blame the keys that follow
+        if re.match(r'\s*\[[^\]]*$', line):
+            raise RecipeError(f'{path} line {i}: {_short(line)!r} lacks its closing bracket; write [name]')
+    try: parser.read_string(text, source=str(path))
+    except configparser.Error as e: raise RecipeError(f'{path} {_fault(e)}') from None
+    if not parser.sections(): raise RecipeError(f'{path}: holds no recipe; recipes begin with a line such as [laptop]')
     return parser
 
 def _line_of(path, section, key):
     "Line of `key` in its section, else in [DEFAULT]."
     here, found = None, {}
-    for i, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+    for i, line in enumerate(_read_text(path).splitlines(), 1):
         if m := re.match(r'\s*\[(.+?)\]', line): here = m[1]
         elif re.match(rf'\s*{re.escape(key)}\s*[=:]', line): found[here] = i
     return found.get(section, found.get('DEFAULT', '?'))
 
+def _short(text, longest=60):
+    "Text that fits into a message."
+    return text if len(text) <= longest else f'{text[:longest]}…'
+
 def _nearest(word, words):
-    near = difflib.get_close_matches(word, list(words), 1, 0.5)
-    return f'did you mean {near[0]!r}?' if near else f'known: {", ".join(words)}'
+    "The remedy for a word that is unknown: its nearest neighbour, or what there is."
+    near, words = difflib.get_close_matches(word, words, 1, 0.5), list(words)
+    if near: return f'did you mean {near[0]!r}?'
+    more = f' and {len(words) - 8} more' if len(words) > 8 else ''
+    return f'known: {", ".join(words[:8])}{more}'
 
 def recipe_names(
     path=None, # settings.ini; by default the nearest one above the current folder
@@ -194,44 +235,145 @@ def recipe_names(
     "Names of the recipes."
     return _read_ini(_settings_file(path)).sections()
 
+# %% ../nbs/010_settings.ipynb #d1a30c51
+_MOST = 2**31 - 1 # whole numbers above it are typing mistakes, and not every library takes them
+
+_LIMITS = ( # (what to use, whether a value is possible, keys)
+    (f'use 1 to {_MOST}', lambda x: 1 <= x <= _MOST, """
+        threads workers corpus.tasks corpus.topics corpus.pages_per_topic corpus.minhash_ngram corpus.minhash_buckets
+        corpus.minhash_hashes corpus.overlap_ngram model.hidden_size model.intermediate_size model.num_hidden_layers
+        model.num_attention_heads model.num_key_value_heads model.max_position_embeddings training.seq_len
+        training.train_steps training.micro_batch_size training.grad_accum_steps training.data_parallel
+        training.checkpoint_every training.log_every tuning.sft_epochs tuning.sft_batch_size tuning.dpo_epochs
+        tuning.dpo_batch_size"""),
+    (f'use 0 to {_MOST}', lambda x: 0 <= x <= _MOST, """
+        seed corpus.hub_documents corpus.written_documents mixture.late_step training.warmup_steps
+        training.decay_steps training.keep_every training.evaluate_every evaluation.limit evaluation.sample_limit
+        evaluation.heldout_documents"""),
+    ('use a positive, finite number', lambda x: 0 < x < math.inf, """
+        training.learning_rate training.grad_clip tuning.sft_learning_rate tuning.dpo_learning_rate tuning.dpo_beta"""),
+    ('use 0 or a positive, finite number', lambda x: 0 <= x < math.inf, 'training.epsilon training.weight_decay'),
+    ('use 0 to 1', lambda x: 0 <= x <= 1, """
+        corpus.language_threshold corpus.min_alpha_words corpus.overlap_ratio tuning.sft_warmup_ratio"""),
+    ('use 0 or more and less than 1', lambda x: 0 <= x < 1, """
+        corpus.heldout_fraction training.beta1 training.beta2"""),
+    ('use a score from 0 to 5', lambda x: 0 <= x <= 5, 'corpus.edu_threshold corpus.python_edu_threshold'),
+    ('use 10 (the marks of a question and an answer) or more', lambda x: 10 <= x <= _MOST, 'tuning.max_length'),
+    ('use 273 (bytes and control tokens) to 65536 (what two bytes can hold)', lambda x: 256 + 17 <= x <= 65_536,
+        'tokenizer.vocab_size'))
+
+def _value(recipe, key):
+    "A recipe's value by its key."
+    group, _, name = key.rpartition('.')
+    return getattr(getattr(recipe, group) if group else recipe, name)
+
+def _out_of_range(r):
+    "Numbers that cannot work, as (key, what is wrong and what to do)."
+    for remedy, possible, keys in _LIMITS:
+        for key in keys.split():
+            x = _value(r, key)
+            if not possible(x): yield key, f'{_short(str(x))} is not possible; {remedy}'
+
+# %% ../nbs/010_settings.ipynb #d1a30c55
+_DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu', 'open-web-math', 'stackoverflow',
+             'starcoderdata-python', 'deepmind_mathematics')
+_TASKS = ('hellaswag', 'arc_easy', 'arc_challenge', 'piqa', 'openbookqa', 'winogrande', 'commonsense_qa', 'social_i_qa',
+          'boolq', 'mmlu', 'mmlu_mc', 'mmlu_pro', 'triviaqa', 'gsm8k', 'humaneval', 'ifeval')
+_NAMES = { # key -> names that it may hold
+    'executor': ('local', 'slurm', 'ray'), 'dtype': ('float32', 'bfloat16', 'auto'),
+    'training.parallel': ('ddp', 'fsdp'), 'corpus.sources': ('samples', 'machine', 'folder', 'warc', 'hub'),
+    'mixture.shares': _DATASETS, 'mixture.late_shares': _DATASETS,
+    'evaluation.tasks': _TASKS, 'evaluation.sample_tasks': _TASKS}
+
+def _unknown_names(r):
+    "Names that nobody knows, as (key, what is wrong and what to do)."
+    for key, known in _NAMES.items():
+        value = _value(r, key)
+        for name in (value,) if isinstance(value, str) else value:
+            if name not in known: yield key, f'{_short(name)!r} is unknown; {_nearest(name, known)}'
+    if not re.fullmatch(r'cpu|mps|cuda(:\d{1,3})?', r.device):
+        yield 'device', f'{_short(r.device)!r} is unknown; use cpu, cuda, cuda:N (the N-th GPU, from 0) or mps'
+    if not re.fullmatch(r'sample|packaged|https?://\S+ \S+', r.corpus.writer):
+        yield 'corpus.writer', (f'{_short(r.corpus.writer)!r} is no writer; use sample, packaged, or the address of an '
+                                'OpenAI-compatible server and a model, as in http://localhost:8000/v1 my-model')
+
 # %% ../nbs/010_settings.ipynb #62529386
+def _corpus_problems(c):
+    "Rules of a `CorpusSettings`."
+    if not c.sources: yield 'corpus.sources', 'names no source; use samples, machine, folder, warc or hub'
+    if 'hub' in c.sources and len(c.sources) > 1:
+        yield 'corpus.sources', 'hub brings curated documents and cannot be mixed with others; name hub alone'
+    own = [s for s in c.sources if s in ('folder', 'warc')]
+    if own and not c.source_path:
+        yield 'corpus.source_path', f'is empty, and corpus.sources names {own[0]}; give its path'
+    if c.source_path and not own:
+        yield 'corpus.source_path', 'is given, and corpus.sources names neither folder nor warc; add one or empty it'
+    if c.writer != 'sample' and not c.written_documents:
+        yield 'corpus.written_documents', f'0 documents are asked of the writer {_short(c.writer)!r}; give their number'
+    if c.language != 'en':
+        yield 'corpus.language', (f'{_short(c.language)!r} is not possible: the stop words of the rules and the pages '
+                                  'that the scorer learnt from are English; use en')
+
+def _mixture_problems(m):
+    "Rules of a `MixtureSettings`."
+    for key, shares in (('mixture.shares', m.shares), ('mixture.late_shares', m.late_shares)):
+        for name, share in shares.items():
+            if not 0 <= share <= 1: yield key, f'the share {share} of {name} is not possible; use 0 to 1'
+        if (shares or key == 'mixture.shares') and abs(sum(shares.values()) - 1) > 1e-6:
+            yield key, f'the shares sum to {sum(shares.values()):.4f}; make them sum to 1'
+    if m.late_shares and not m.late_step:
+        yield 'mixture.late_step', 'is 0, and mixture.late_shares is given; name a step'
+    if m.late_step and not m.late_shares:
+        yield 'mixture.late_shares', 'is empty, and mixture.late_step is given; name shares'
+
+def _model_problems(m):
+    "Rules of a `ModelSettings` whose sizes are positive."
+    D, N, K = m.hidden_size, m.num_attention_heads, m.num_key_value_heads
+    if D % N: yield 'model.num_attention_heads', f'{N} does not divide model.hidden_size {D}; choose a divisor'
+    elif D//N % 2:
+        yield 'model.num_attention_heads', f'gives heads of odd size {D//N}; rotary embeddings need an even one'
+    if N % K: yield 'model.num_key_value_heads', f'{K} does not divide model.num_attention_heads {N}; choose a divisor'
+
+def _training_problems(t, longest):
+    "Rules of a `TrainingSettings` whose counts are positive, for a model of so many positions."
+    if t.warmup_steps + t.decay_steps > t.train_steps:
+        yield 'training.decay_steps', (f'warm-up {t.warmup_steps} and decay {t.decay_steps} are longer than '
+                                       f'training.train_steps {t.train_steps}; shorten one')
+    if t.seq_len > longest:
+        yield 'training.seq_len', (f'{t.seq_len} is longer than model.max_position_embeddings {longest}; '
+                                   'make one fit the other')
+    if t.keep_every % t.checkpoint_every:
+        yield 'training.keep_every', (f'{t.keep_every} is no multiple of training.checkpoint_every '
+                                      f'{t.checkpoint_every}; only checkpoints that are written can be kept')
+
 def recipe_problems(
     r:Recipe, # A recipe whose values have the right types
 ):            # Iterator of (key, what is wrong and what to do)
-    "Rules that hold between the keys of a recipe."
-    m, t = r.model, r.training
-    if m.hidden_size % m.num_attention_heads: yield 'model.num_attention_heads', f'{m.num_attention_heads} does not divide model.hidden_size {m.hidden_size}; choose a divisor'
-    elif m.hidden_size // m.num_attention_heads % 2: yield 'model.num_attention_heads', f'gives heads of odd size {m.hidden_size // m.num_attention_heads}; rotary embeddings need an even one'
-    if m.num_attention_heads % m.num_key_value_heads: yield 'model.num_key_value_heads', f'{m.num_key_value_heads} does not divide model.num_attention_heads {m.num_attention_heads}; choose a divisor'
-    if t.warmup_steps + t.decay_steps > t.train_steps: yield 'training.decay_steps', f'warm-up {t.warmup_steps} and decay {t.decay_steps} are longer than training.train_steps {t.train_steps}; shorten one'
-    if t.seq_len > m.max_position_embeddings: yield 'training.seq_len', f'{t.seq_len} is longer than model.max_position_embeddings {m.max_position_embeddings}; make one fit the other'
-    for key, shares in (('mixture.shares', r.mixture.shares), ('mixture.late_shares', r.mixture.late_shares)):
-        if (shares or key == 'mixture.shares') and abs(sum(shares.values()) - 1) > 1e-6: yield key, f'the shares sum to {sum(shares.values()):.4f}; make them sum to 1'
-        if any(s < 0 for s in shares.values()): yield key, 'a share is negative; use 0 or leave the data set out'
-    if r.executor not in ('local', 'slurm', 'ray'): yield 'executor', f'{r.executor!r} is unknown; use local, slurm or ray'
-    if r.dtype not in ('float32', 'bfloat16'): yield 'dtype', f'{r.dtype!r} is unknown; use float32 or bfloat16'
-    for s in r.corpus.sources:
-        if s not in ('samples', 'machine', 'folder', 'warc', 'hub'): yield 'corpus.sources', f'{s!r} is unknown; use samples, machine, folder, warc or hub'
-    if not 256 + 17 <= r.tokenizer.vocab_size <= 65_536: yield 'tokenizer.vocab_size', f'{r.tokenizer.vocab_size} is outside 273 (bytes and control tokens) to 65536 (what two bytes can hold)'
-    if not 0 <= r.corpus.heldout_fraction < 1: yield 'corpus.heldout_fraction', f'{r.corpus.heldout_fraction} is not in [0, 1)'
-    for key in ('train_steps', 'micro_batch_size', 'grad_accum_steps', 'data_parallel', 'checkpoint_every', 'log_every', 'seq_len'):
-        if getattr(t, key) < 1: yield f'training.{key}', f'{getattr(t, key)} is too small; use at least 1'
-    for key in ('keep_every', 'evaluate_every'):
-        if getattr(t, key) < 0: yield f'training.{key}', f'{getattr(t, key)} is negative; use 0 for none'
-    if t.keep_every % t.checkpoint_every: yield 'training.keep_every', f'{t.keep_every} is no multiple of training.checkpoint_every {t.checkpoint_every}; only checkpoints that are written can be kept'
-    if t.parallel not in ('ddp', 'fsdp'): yield 'training.parallel', f'{t.parallel!r} is unknown; use ddp or fsdp'
-    for key in ('threads', 'workers'):
-        if getattr(r, key) < 1: yield key, f'{getattr(r, key)} is too small; use at least 1'
+    "Values that cannot work, and rules that are broken between keys."
+    outside = list(_out_of_range(r))
+    yield from outside
+    yield from _unknown_names(r)
+    if r.executor == 'slurm' and not r.slurm_partition:
+        yield 'slurm_partition', 'is empty, and executor is slurm; name a queue (sinfo lists them)'
+    yield from _corpus_problems(r.corpus)
+    yield from _mixture_problems(r.mixture)
+    if outside: return # the rules below divide by sizes
+    yield from _model_problems(r.model)
+    yield from _training_problems(r.training, r.model.max_position_embeddings)
+
+# %% ../nbs/010_settings.ipynb #d1a30c58
+def _place(path, name, key): return f'{path} line {_line_of(path, name, key)}, section [{name}]'
 
 def _typed(section, path, name):
     "Values of one section, by key, each with its type."
     known, values = recipe_keys(), {}
     for key, text in section.items():
-        if key not in known: raise RecipeError(f'{path} line {_line_of(path, name, key)}, section [{name}]: unknown key {key!r}; {_nearest(key, known)}')
+        if key not in known:
+            raise RecipeError(f'{_place(path, name, key)}: unknown key {_short(key)!r}; {_nearest(key, known)}')
         try: values[key] = parse_value(text, known[key])
         except (ValueError, KeyError):
             kind = _KINDS[getattr(known[key], '__name__', None) or typing.get_origin(known[key]).__name__]
-            raise RecipeError(f'{path} line {_line_of(path, name, key)}, section [{name}], key {key}: {text!r} is not {kind}') from None
+            raise RecipeError(f'{_place(path, name, key)}, key {key}: {_short(text)!r} is not {kind}') from None
     if missing := [k for k in known if k not in values]:
         raise RecipeError(f'{path} section [{name}]: key {missing[0]} is missing; add it there or under [DEFAULT]')
     return values
@@ -241,12 +383,14 @@ def load_recipe(
     path=None, # settings.ini; by default the nearest one above the current folder
 )->Recipe:     # Checked settings
     "Read one recipe; any mistake is a `RecipeError` with file, line, key and remedy."
-    path = _settings_file(path); ini = _read_ini(path)
-    if name not in ini.sections(): raise RecipeError(f'{path}: no recipe {name!r}; {_nearest(name, ini.sections())}')
+    path = _settings_file(path)
+    ini = _read_ini(path)
+    if name not in ini.sections():
+        raise RecipeError(f'{path}: no recipe {_short(name)!r}; {_nearest(name, ini.sections())}')
     values = _typed(ini[name], path, name)
     groups = {g: cls(**{f.name: values.pop(f'{g}.{f.name}') for f in fields(cls)}) for g, cls in _GROUPS.items()}
     recipe = Recipe(name=name, **values, **groups)
-    for key, problem in recipe_problems(recipe): raise RecipeError(f'{path} line {_line_of(path, name, key)}, section [{name}], key {key}: {problem}')
+    for key, problem in recipe_problems(recipe): raise RecipeError(f'{_place(path, name, key)}, key {key}: {problem}')
     return recipe
 
 # %% ../nbs/010_settings.ipynb #9a26f6c9

@@ -58,12 +58,12 @@ def _through(steps, docs):
     return docs
 
 def our_filters(path):
-    "Gopher's, C4's and FineWeb's rules and masked addresses, as in `web_steps`."
-    from smollm_nb.corpus.web import web_steps, words_of
+    "Gopher's, C4's and FineWeb's rules of `web_steps`, and masked addresses."
+    from smollm_nb.corpus.web import MaskStep, web_steps, words_of
     docs = _documents(path); words_of('ready')
     with tempfile.TemporaryDirectory() as d:
         yield
-        yield [d.id for d in _through(web_steps(d)[2:], docs)]
+        yield [d.id for d in _through([*web_steps(d)[2:], MaskStep()], docs)]
 
 def their_filters(path):
     "datatrove's own steps."
@@ -147,12 +147,12 @@ def whole_way(warc, seq_len=2048):
     from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     from smollm_nb.corpus.sources import SourceStep
-    from smollm_nb.corpus.web import extract_text, language, web_steps, words_of
+    from smollm_nb.corpus.web import MaskStep, extract_text, language, web_steps, words_of
     tokenizer = _tokenizer(warc); extract_text('<p>ready</p>'); words_of('ready'); language('ready')
     with tempfile.TemporaryDirectory() as t:
         d = Path(t); source = SourceStep('web', d/'aside', sources=('warc',), page_modules=(), docstring_modules=(), source_path=str(warc))
         yield
-        kept = sum(1 for _ in _through([*web_steps(d/'dropped', min_alpha=.65), JsonlWriter(str(d/'kept'), compression='zstd')], source.run(rank=0, world_size=1)))
+        kept = sum(1 for _ in _through([*web_steps(d/'dropped', min_alpha=.65), MaskStep(), JsonlWriter(str(d/'kept'), compression='zstd')], source.run(rank=0, world_size=1)))
         tokens = write_shard(d/'all.bin', encode_documents(tokenizer, (r['text'] for p in sorted((d/'kept').glob('*')) for r in read_jsonl(p))))
         rows = tokens//seq_len # none if no page was kept
         if rows: mixture = PackedMixture(dict(all=TokenShard(d/'all.bin')), dict(all=1.), seq_len, 0)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from importlib.util import find_spec
 from statistics import median
-from . import Contestant, Measurement
+from . import Contestant, Measurement, compared_versions
 from ..files import UserError
 
 # %% ../../nbs/benchmarks/930_evaluation.ipynb #2a3c55ab
@@ -33,7 +33,7 @@ def our_scores(
     import torch
     from smollm_nb.evaluation.loglikelihood import loglikelihoods
     from smollm_nb.model import FastLM, load_model
-    from smollm_nb.model.lm import keep_freed_memory
+    from smollm_nb.machine import keep_freed_memory
     torch.set_num_threads(threads)
     model, tokenizer = load_model(folder); model, work = FastLM(model, compiled=False, use_up=True), _requests(items)
     keep_freed_memory()
@@ -84,7 +84,7 @@ def measure(
     who,     # The peer's name
 ):           # Iterator of `Measurement`
     "Items per second of each task, then peak memory."
-    n, versions = len(items), f'torch {version("torch")}, {who}'
+    n, versions = len(items), f'{compared_versions("torch")}, {who}'
     (first, theirs), turns = (cycle(c, n) for c in (ours, peer)), [(cycle(ours, n), cycle(peer, n)) for _ in range(repeats)]
     for k, (task, count) in enumerate(items.items()):
         worst = max(abs(a - b) for a, b in zip(first[k][2], theirs[k][2]))

@@ -306,7 +306,8 @@ class RuleStep(BaseFilter):
         return False, reason
 
 def _extract(doc):
-    if doc.metadata.pop('kind', 'html') == 'html': doc.text = extract_text(doc.text)
+    is_page = doc.text.lstrip('\ufeff \t\r\n').startswith('<')
+    if doc.metadata.pop('kind', 'html' if is_page else 'text') == 'html': doc.text = extract_text(doc.text)
     if not doc.text.strip(): return 'no_text'
 
 class _Language:
@@ -329,7 +330,7 @@ class _Quality:
         return reason or fineweb_quality(doc.text, words if doc.text == before else None)
 
 class MaskStep(PipelineStep):
-    "Replace addresses in each document."
+    "Replace addresses in each document; FineWeb does so after near-duplicates are removed."
     name, type = '📞 Addresses', 'Formatter'
     def run(self, data, rank:int=0, world_size:int=1):
         "Documents with addresses replaced."
@@ -338,9 +339,9 @@ class MaskStep(PipelineStep):
 def web_steps(
     dropped_folder,              # Parent of the bins of dropped pages
     language:str='en',           # Language that is kept
-    language_threshold:float=.65,# Smallest probability
+    language_threshold:float=.65,# Smallest probability (FineWeb's, for fastText; decides little with py3langid)
     min_alpha:float=.8,          # Share of words with a letter (Gopher)
-)->list[PipelineStep]:           # Extraction to masked text
-    "FineWeb's chain, in its order, without near-duplicates."
-    return [RuleStep('extract', _extract, dropped_folder), RuleStep('language', _Language(language, language_threshold), dropped_folder),
-            RuleStep('quality', _Quality(min_alpha), dropped_folder), MaskStep()]
+)->list[PipelineStep]:           # Extraction, language, quality
+    "FineWeb's chain up to its near-duplicates, in its order; its filter of addresses (URLs) is left out."
+    rules = dict(extract=_extract, language=_Language(language, language_threshold), quality=_Quality(min_alpha))
+    return [RuleStep(name, rule, dropped_folder) for name, rule in rules.items()]

@@ -10,7 +10,6 @@ __all__ = ['fit_window', 'Chat']
 # %% ../../nbs/deploy/730_chat.ipynb #9700e5ca
 from ..files import UserError
 from ..model.generate import generate
-from ..model.tokenizer import chat_prompt
 
 # %% ../../nbs/deploy/730_chat.ipynb #8e9cb0bc
 def fit_window(
@@ -41,7 +40,7 @@ class Chat:
         system = tokenizer.system if system is None else system
         self.messages = [dict(role='system', content=system)] if system else []
 
-    def _length(self, messages): return len(self.tokenizer.encode(chat_prompt(messages)))
+    def _length(self, messages): return len(self.tokenizer.encode_chat(messages))
 
     def say(self,
         text:str, # The user's turn
@@ -49,7 +48,7 @@ class Chat:
         "Send a message; yields the answer piece by piece."
         asked = fit_window([*self.messages, dict(role='user', content=text)], self._length, self.model.config.max_position_embeddings - self.max_new_tokens)
         answer = ''
-        for piece in generate(self.model, self.tokenizer, chat_prompt(asked), max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, stop=('<|im_end|>',), seed=self.seed):
+        for piece in generate(self.model, self.tokenizer, self.tokenizer.encode_chat(asked), max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, stop=('<|im_end|>',), seed=self.seed):
             answer += piece
             yield piece
         self.messages = [*asked, dict(role='assistant', content=answer)]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from .loglikelihood import encode_alone
 from ..files import UserError
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #c792ed9a
@@ -54,7 +55,8 @@ def windows(
     n:int,       # Tokens to predict
     window:int,  # Inputs the model can read at once
 )->list[tuple[int,int,int]]: # (first input, end of inputs, first input whose prediction counts)
-    "Windows that overlap by half and count each prediction once."
+    "Windows that overlap by half and count each prediction once; `UserError` for a window that cannot move on."
+    if window < 2: raise UserError(f'a window of {window} inputs cannot overlap by half; give seq_len at least 2')
     if n <= window: return [(0, n, 0)] if n else []
     step, spans, done = window//2, [(0, window, 0)], window
     while done < n:
@@ -75,14 +77,14 @@ def _batches(spans, tokens):
 @torch.inference_mode()
 def bits_per_byte(
     model,         # A `SmolLM` or transformers causal LM
-    tokenizer,     # Has encode(text) -> ids and eos_token_id
-    texts,         # Held-out documents
+    tokenizer,     # A `Tokenizer`, or one of transformers; has eos_token_id
+    texts,         # Held-out documents, encoded literally as training documents are
     seq_len:int,   # Inputs per window
     progress:bool=False, # Show a progress bar
 )->BitsPerByte:    # Over all documents
     "Bits per byte of documents under a neural model."
     from tqdm.auto import tqdm
-    ids = [[tokenizer.eos_token_id] + tokenizer.encode(t) for t in texts]
+    ids = [[tokenizer.eos_token_id] + encode_alone(tokenizer, t, literal=True) for t in texts]
     spans, nats = [(d, *w) for d, i in enumerate(ids) for w in windows(len(i) - 1, seq_len)], [0.]*len(ids)
     with tqdm(total=len(spans), desc='bits per byte', unit='window', disable=not progress) as bar:
         for batch in _batches(spans, BATCH_TOKENS):

@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/evaluation/generative.html.md"""
 # %% auto #0
 __all__ = ['TRIVIA_STOPS', 'CODE_STOPS', 'CompletionError', 'cut_at', 'normalize_answer', 'matches_alias', 'gsm8k_answer',
            'score_completion', 'pass_at_k', 'SandboxError', 'Outcome', 'run_program', 'run_programs',
-           'humaneval_program', 'score_code']
+           'humaneval_program', 'humaneval_judge', 'score_code']
 
 # %% ../../nbs/evaluation/430_generative.ipynb #27405395
 import difflib, json, os, re, selectors, signal, string, subprocess, sys, tempfile, time
@@ -137,6 +137,7 @@ def new_root(python, folder_bytes):
     os.mkdir('/tmp/old'); call('pivot_root', '/tmp', '/tmp/old'); os.chdir('/')
     for path in (*SYSTEM, python): show(path)
     os.makedirs('/tmp', exist_ok=True); call('umount2', '/old', DETACH); os.rmdir('/old')
+    os.symlink('/tmp', '/dev/shm')                  # named semaphores and shared memory count as bytes of the folder
     attributes = (ctypes.c_uint64 * 4)(READONLY | NOSUID, 0, 0, 0)           # set, clear, propagation, user namespace
     call('syscall', MOUNT_SETATTR, HERE, '/', ALL_BELOW, attributes, ctypes.sizeof(attributes))
     call('mount', 'tmpfs', '/tmp', 'tmpfs', NOSUID, f'size={folder_bytes},nr_inodes=1000,mode=777')
@@ -144,21 +145,41 @@ def new_root(python, folder_bytes):
 '''
 
 # %% ../../nbs/evaluation/430_generative.ipynb #83a3be94
-_LIMITS = r'''
-NOBODY, SET_NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER = 65534, 38, 22, 2
-REFUSED = {'x86_64': (0xC000003E, 29, 319), 'aarch64': (0xC00000B7, 194, 279)}   # kind of processor; shmget and memfd_create there
+_FILTER = r'''
+LOAD, AND, EQUAL, AT_LEAST, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
+ALLOW, NOT_PERMITTED = (RETURN, 0, 0, 0x7FFF0000), (RETURN, 0, 0, 0x00050001)
+NUMBER, KIND, FIRST, SECOND = 0, 4, 16, 24          # where a call's number, its processor and the low halves of its arguments lie
+UNIX, STREAM, SET_PIPE_SIZE = 1, 1, 1031
+PROCESSORS = {'x86_64': 0xC000003E, 'aarch64': 0xC00000B7}
+REFUSED = dict(                                     # number on x86_64 and on aarch64
+    shmget=(29, 194), semget=(64, 190), msgget=(68, 186), mq_open=(240, 180), memfd_create=(319, 279), memfd_secret=(447, 447),
+    add_key=(248, 217), request_key=(249, 218), keyctl=(250, 219),
+    socket=(41, 198), setsockopt=(54, 208), sendmsg=(46, 211), sendmmsg=(307, 269), io_uring_setup=(425, 425), vmsplice=(278, 75),
+    ptrace=(101, 117), process_vm_readv=(310, 270), process_vm_writev=(311, 271), pidfd_getfd=(438, 438))
+SOCKETPAIR, FCNTL = (53, 199), (72, 25)
 
-def refuse_hidden_memory():
-    "Let the kernel refuse calls that get memory which no limit counts."
-    machine = os.uname().machine
-    if machine not in REFUSED: raise OSError(f'no filter for a {machine} processor')
-    kind, *calls = REFUSED[machine]
-    n = len(calls)
-    rules = [(0x20, 0, 0, 4), (0x15, 0, n + 3, kind), (0x20, 0, 0, 0), (0x35, n + 1, 0, 0x40000000)]  # load kind: another? load number: of another kind?
-    rules += [(0x15, n - i, 0, number) for i, number in enumerate(calls)]                           # one of these?
-    rules += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050001)]                                   # allow; "not permitted"
+def filter_rules(machine):
+    "Instructions (operation, passed over if true, passed over if false, operand) of the filter."
+    if machine not in PROCESSORS: raise OSError(f'no filter for a {machine} processor')
+    column = list(PROCESSORS).index(machine)
+    rules = [(LOAD, 0, 0, KIND), (EQUAL, 1, 0, PROCESSORS[machine]), NOT_PERMITTED]
+    rules += [(LOAD, 0, 0, NUMBER), (AT_LEAST, 0, 1, 0x40000000), NOT_PERMITTED]        # a second set of numbers on x86_64
+    for numbers in REFUSED.values(): rules += [(EQUAL, 0, 1, numbers[column]), NOT_PERMITTED]
+    rules += [(EQUAL, 0, 8, SOCKETPAIR[column]), (LOAD, 0, 0, FIRST), (EQUAL, 1, 0, UNIX), NOT_PERMITTED]
+    rules += [(LOAD, 0, 0, SECOND), (AND, 0, 0, 0xF), (EQUAL, 1, 0, STREAM), NOT_PERMITTED, ALLOW]
+    rules += [(EQUAL, 0, 3, FCNTL[column]), (LOAD, 0, 0, SECOND), (EQUAL, 0, 1, SET_PIPE_SIZE), NOT_PERMITTED]
+    return [*rules, ALLOW]
+
+def refuse_calls():
+    "Give this process, and all that it starts, the filter."
+    rules = filter_rules(os.uname().machine)
     code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *r) for r in rules))
     call('prctl', SET_SECCOMP, FILTER, struct.pack('HxxxxxxP', len(rules), ctypes.addressof(code)), 0, 0)
+'''
+
+# %% ../../nbs/evaluation/430_generative.ipynb #c3f8e015
+_LIMITS = _FILTER + r'''
+NOBODY, SET_NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER = 65534, 38, 22, 2
 
 def confine(limits, alone):
     "Give up rights and set the limits of this process and of all that it starts."
@@ -166,9 +187,9 @@ def confine(limits, alone):
         os.setsid()                                 # no group in common with processes of ours
         root = os.getuid() == 0
         if root: os.setgroups([]); os.setresgid(NOBODY, NOBODY, NOBODY); os.setresuid(NOBODY, NOBODY, NOBODY)
-        resource.setrlimit(resource.RLIMIT_NPROC, (limits['processes'] + (0 if root else 2),) * 2)
+        resource.setrlimit(resource.RLIMIT_NPROC, (limits['processes'] + (0 if root else 2) + limits['judge'],) * 2)
         call('prctl', SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        refuse_hidden_memory()
+        refuse_calls()
     resource.setrlimit(resource.RLIMIT_CPU, (limits['cpu_seconds'], limits['cpu_seconds'] + 1))
     bounds = dict(FSIZE=limits['folder'], NOFILE=64, CORE=0)
     if sys.platform != 'darwin': bounds['AS'] = limits['memory']                                    # a Mac does not enforce it
@@ -187,12 +208,96 @@ def run(read, write):
 run(int(sys.argv[1]), int(sys.argv[2]))
 '''
 
+# %% ../../nbs/evaluation/430_generative.ipynb #5b9a37d6
+_VALUES = r'''
+import ast, os, sys, types
+sys.set_int_max_str_digits(0)
+
+def literal(x):
+    "A plain value as a line of Python; an object of a subclass is sent as the plain kind that it extends."
+    if x is None: return 'None'
+    for kind in (bool, int, str, bytes):
+        if isinstance(x, kind): return kind.__repr__(x)
+    for kind in (float, complex):
+        if isinstance(x, kind): return kind.__repr__(x).replace('inf', '1e999')
+    if isinstance(x, dict): return '{' + ''.join(f'{literal(k)}: {literal(v)},' for k, v in dict.items(x)) + '}'
+    for kind, opened, closed in ((list, '[', ']'), (tuple, '(', ')'), (set, '{', '}'), (frozenset, '{', '}')):
+        if isinstance(x, kind):
+            inside = ''.join(literal(item) + ',' for item in kind.__iter__(x))
+            return opened + inside + closed if inside or opened != '{' else 'set()'
+    kinds = 'numbers, texts, lists, tuples, sets or dictionaries'
+    raise TypeError(f'a {type(x).__name__} is no plain value: return {kinds}')
+'''
+
+_SERVE = _VALUES + r'''
+def serve(asked, answered, name):
+    "Run the program, then call its function for whoever holds the other ends of the pipes."
+    sys.argv[:] = ['program.py']
+    module = sys.modules['__main__'] = types.ModuleType('__main__')
+    with open('program.py', encoding='utf-8') as f: exec(compile(f.read(), 'program.py', 'exec'), module.__dict__)
+    with os.fdopen(asked) as calls, os.fdopen(answered, 'w') as answers:
+        for line in calls:
+            args, named = ast.literal_eval(line)
+            answers.write(literal(getattr(module, name)(*args, **named)) + '\n')
+            answers.flush()
+serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+'''
+
+# %% ../../nbs/evaluation/430_generative.ipynb #f2016d8c
+_JUDGE = _VALUES + f'SERVE = {_SERVE!r}\n' + r'''
+def start_program(name):
+    "Start the program; its process, and the ends of the pipes by which its function is called."
+    (asked, ask), (answer, answered) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.set_inheritable(asked, True)
+        os.set_inheritable(answered, True)
+        os.execv(sys.executable, [sys.executable, '-s', '-S', '-P', '-c', SERVE, str(asked), str(answered), name])
+    os.close(asked)
+    os.close(answered)
+    return child, os.fdopen(ask, 'w'), os.fdopen(answer)
+
+def end_as(child):
+    "End as the program ended: with its exit code, or by its signal."
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code < 0: os.kill(os.getpid(), -code)
+    os._exit(code)
+
+def judge(read, write, name):
+    "Run the tests with a `candidate` that asks the program; send the token after their last line."
+    os.set_inheritable(read, False)
+    os.set_inheritable(write, False)
+    with open('tests.py', encoding='utf-8') as f: tests = compile(f.read(), 'tests.py', 'exec')
+    os.unlink('tests.py')                           # before the program starts
+    child, ask, answer = start_program(name)
+    def candidate(*args, **named):
+        call = literal((args, named)) + '\n'
+        try:
+            ask.write(call)
+            ask.flush()
+        except BrokenPipeError: end_as(child)
+        said = answer.readline()
+        if not said.endswith('\n'): end_as(child)
+        return ast.literal_eval(said)
+    sys.argv[:] = ['tests.py']
+    module = sys.modules['__main__'] = types.ModuleType('__main__')
+    module.candidate = candidate
+    exec(tests, module.__dict__)
+    os.write(write, os.read(read, 16))
+judge(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+'''
+
+# %% ../../nbs/evaluation/430_generative.ipynb #0d74a2be
 _WATCH = r'''
 def start(job, alone):
     "Start the program; returns its process, and the pipe and token by which it says that it came to its end."
-    for name in ('program.py', 'stdin'):
-        with open(name, 'w', encoding='utf-8', errors='replace') as f: f.write(job[name])
-    read, write = os.pipe(); token = os.urandom(16); os.write(write, token)
+    for name, text in job['files'].items():
+        with open(name, 'w', encoding='utf-8', errors='replace') as f: f.write(text)
+    read, give = os.pipe()
+    token = os.urandom(16)
+    os.write(give, token)
+    os.close(give)
+    heard, write = os.pipe()                        # a pipe of its own: a token that nobody took is no answer
     trouble, tell = os.pipe()                       # closes by itself when the program starts
     child = os.fork()
     if child == 0:
@@ -200,12 +305,12 @@ def start(job, alone):
             os.dup2(os.open('stdin', os.O_RDONLY), 0); os.unlink('stdin')
             os.set_inheritable(read, True); os.set_inheritable(write, True)
             confine(job['limits'], alone)
-            os.execve(job['python'], [job['python'], '-s', '-S', '-P', '-c', job['runner'], str(read), str(write)], job['environment'])
+            os.execve(job['python'], [job['python'], '-s', '-S', '-P', '-c', job['runner'], str(read), str(write), *job['entry']], job['environment'])
         except BaseException as e: os.write(tell, f'{type(e).__name__}: {e}'.encode())
         os._exit(1)
-    os.close(write); os.close(tell)
+    for end in (read, write, tell): os.close(end)
     if problem := os.read(trouble, 4096).decode(): raise RuntimeError(problem)
-    return child, read, token
+    return child, heard, token
 
 def watch(child, seconds):
     "Wait for the program, for its time to be over, or for the caller to close the pipe or to die."
@@ -219,10 +324,10 @@ def watch(child, seconds):
 
 def supervise(job, report, alone):
     "Run the program and report how it ended."
-    child, read, token = start(job, alone)
+    child, heard, token = start(job, alone)
     code, cpu = watch(child, job['limits']['seconds'])
-    os.set_blocking(read, False)
-    try: done = os.read(read, 17) == token
+    os.set_blocking(heard, False)
+    try: done = os.read(heard, 17) == token
     except BlockingIOError: done = False            # a child of the program still holds the pipe
     os.write(report, json.dumps(dict(exit=code, cpu=cpu, done=done)).encode())
 '''
@@ -334,12 +439,16 @@ def run_program(
     output:int=1 << 16,         # Most bytes printed
     folder:int=16 << 20,        # Most bytes in its folder
     isolation:str='namespaces', # 'process' for limits only: no wall around files, network and processes
+    judge:tuple|None=None,      # Name of a function of the program, and tests that call it as `candidate`, for a process of their own
 )->Outcome:                     # How it ended
-    "Run a Python program where it can do no harm."
+    "Run a Python program where it can do no harm; a `SandboxError` where programs cannot be isolated."
     if isolation not in ('namespaces', 'process'): raise SandboxError(f'isolation = {isolation!r}: must be "namespaces" or "process"')
     if isolation == 'namespaces' and sys.platform != 'linux': raise _refusal(f'the system is {sys.platform}')
-    limits = dict(seconds=seconds, cpu_seconds=cpu_seconds, memory=memory, processes=processes, folder=folder)
-    job = {'program.py': source, 'stdin': stdin, 'limits': limits, 'python': os.path.realpath(sys.executable), 'home': sys.base_prefix, 'runner': _RUNNER, 'environment': _ENVIRONMENT}
+    limits = dict(seconds=seconds, cpu_seconds=cpu_seconds, memory=memory, processes=processes, folder=folder, judge=judge is not None)
+    name, tests = judge or (None, None)
+    files, entry = ({'tests.py': tests}, [name]) if judge else ({}, [])
+    job = dict(files={'program.py': source, 'stdin': stdin} | files, entry=entry, runner=_JUDGE if judge else _RUNNER,
+        limits=limits, python=os.path.realpath(sys.executable), home=sys.base_prefix, environment=_ENVIRONMENT)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() if isolation == 'process' else nullcontext() as job['folder'], _jail(isolation) as (proc, report):
         _send(proc, report, job, isolation)
@@ -366,10 +475,16 @@ CODE_STOPS = ('\nclass', '\ndef', '\n#', '\n@', '\nprint', '\nif', '\n```')
 def humaneval_program(
     completion:str, # What the model wrote after the prompt
     doc:dict,       # HumanEval item
-)->str:             # A program that ends quietly if the completion is right
-    "Prompt, completion up to the function's end, tests."
+)->str:             # The function, and what the prompt has before it
+    "Prompt and completion up to the function's end."
+    return _field(doc, 'prompt') + cut_at(completion, CODE_STOPS) + '\n'
+
+def humaneval_judge(
+    doc:dict, # HumanEval item
+)->tuple:     # Name of the function, and tests that end quietly if it is right
+    "What `run_program` needs to judge an item's function; a `CompletionError` for an item without tests."
     prompt, test, name = (_field(doc, key) for key in ('prompt', 'test', 'entry_point'))
-    return f'{prompt}{cut_at(completion, CODE_STOPS)}\n\n{test}\n\ncheck({name})\n'
+    return name, f'{prompt}\n\n{name} = candidate\n\n{test}\n\ncheck(candidate)\n'
 
 def score_code(
     completions,   # Texts that a model wrote after the prompt of one item
@@ -377,5 +492,5 @@ def score_code(
     workers:int=1, # How many run at the same time
     **limits,      # As in `run_program`
 )->list[Outcome]:  # One per completion; 'passed' counts
-    "Run completions of a HumanEval item against its tests."
-    return run_programs([humaneval_program(c, doc) for c in completions], workers, **limits)
+    "Run completions of a HumanEval item against its tests, which each completion cannot reach."
+    return run_programs([humaneval_program(c, doc) for c in completions], workers, judge=humaneval_judge(doc), **limits)

@@ -113,7 +113,8 @@ def draw(
     ids:Tensor, # (B, C) token ids
     u:Tensor,   # (B,) uniform random numbers in [0, 1)
 )->Tensor:      # (B,) one token id a row
-    "The token in whose share of the line from 0 to 1 the random number falls."
+    "The token in whose share of the line from 0 to 1 the random number falls; added up on the CPU, since some GPUs have no float64."
+    p, ids, u = p.cpu(), ids.cpu(), u.cpu()
     steps = p.double().cumsum(-1)
     i = (steps <= u[:, None] * steps[:, -1:]).sum(-1, keepdim=True)
     return ids.gather(1, i.clamp(max=p.shape[1] - 1))[:, 0]

@@ -114,7 +114,7 @@ class SmolLM(nn.Module):
 
     def compile_blocks(self):
         "Make training fast: compile each block and the loss's passes. Without a C++ compiler nothing happens."
-        if not can_compile(): return
+        if not can_compile(self.device.type): return
         keep_freed_memory()
         functorch_config.activation_memory_budget = KEPT
         for block in self.model.layers: block.compile()

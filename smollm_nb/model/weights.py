@@ -10,30 +10,39 @@ __all__ = ['MAX_ENTRIES', 'dequantize', 'WeightsError', 'GGUFError', 'GGUFTensor
            'load_model', 'foreign']
 
 # %% ../../nbs/model/250_weights.ipynb #cd02c862
-import json, math, re
+import json, math, os, re, shutil
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, distribution
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 import numpy as np
 import torch
 from fastcore.basics import patch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from ..files import DiskError, UserError, atomic_folder, atomic_write
+from ..files import DiskError, UserError, atomic_write, disk_error
 from .config import ConfigError, SmolLMConfig
 from .lm import SmolLM
 from .tokenizer import Tokenizer, TokenizerError, build_tokenizer, chat_prompt, default_system
 
 # %% ../../nbs/model/250_weights.ipynb #b4f80127
 _BLOCKS = {0: ('F32', 1, 4), 1: ('F16', 1, 2), 3: ('Q4_1', 32, 20), 8: ('Q8_0', 32, 34)} # type number: name, weights, bytes
+_TAUGHT = [name for name, _, _ in _BLOCKS.values()]
 
 def _half(raw, at): return raw[:, at:at+2].copy().view('<f2').astype(np.float32) # (blocks, 1)
 
+def _by_gguf(raw, kind):
+    "Weights of blocks of a type that only the `gguf` package reads."
+    import gguf
+    number = gguf.GGMLQuantizationType[kind]
+    return gguf.quants.dequantize(raw.reshape(-1, gguf.GGML_QUANT_SIZES[number][1]), number).reshape(-1)
+
 def dequantize(
     raw:np.ndarray, # (bytes,) uint8, whole blocks
-    kind:str,       # 'F32', 'F16', 'Q4_1' or 'Q8_0'
+    kind:str,       # 'F32', 'F16', 'Q4_1' or 'Q8_0'; another of llama.cpp's types needs the package gguf
 )->np.ndarray:      # (weights,) float32
     "Weights of a run of blocks."
+    if kind not in _TAUGHT: return _by_gguf(raw, kind)
     if kind in ('F32', 'F16'): return raw.view('<f4' if kind == 'F32' else '<f2').astype(np.float32)
     raw = raw.reshape(-1, 34 if kind == 'Q8_0' else 20)
     if kind == 'Q8_0': return (raw[:, 2:].view(np.int8) * _half(raw, 0)).reshape(-1)
@@ -45,13 +54,22 @@ def dequantize(
 class WeightsError(UserError): "Weights that cannot be found, read or written."
 class GGUFError(WeightsError): "A GGUF file that is damaged or that SmolLM cannot use."
 
+def _short(
+    x,           # What a file says
+    most:int=80, # Characters kept
+)->str:          # Its beginning and its end, what cannot be printed as escapes
+    "A name or a message from a file, short enough for one line."
+    text = str(x)
+    if len(text) > most: text = f'{text[:most//2]} … {text[-most//2 + 3:]}'
+    return ''.join(ch if ch.isprintable() else repr(ch)[1:-1] for ch in text)
+
 _NUMBERS = {0: '<u1', 1: '<i1', 2: '<u2', 3: '<i2', 4: '<u4', 5: '<i4', 6: '<f4', 7: '<u1', 10: '<u8', 11: '<i8', 12: '<f8'} # 7 is a truth value
 _STRING, _ARRAY = 8, 9
 
 class _Cursor:
     "Reads a file's bytes from front to back and never past the end."
     def __init__(self, path, data): self.path, self.data, self.at = path, memoryview(data), 0
-    def fail(self, field, why): raise GGUFError(f'{self.path}: {field}: {why}; the file is damaged or of another kind, fetch it again')
+    def fail(self, field, why): raise GGUFError(f'{self.path}: {_short(field)}: {why}; the file is damaged or of another kind, fetch it again')
 
     def room(self, n, field):
         if n > len(self.data) - self.at: self.fail(field, f'needs {n} bytes at offset {self.at}, the file ends after {len(self.data) - self.at}')
@@ -83,7 +101,7 @@ class _Cursor:
 class GGUFTensor:
     "Where a tensor lies and what it is."
     shape:tuple # in PyTorch's order
-    kind:str    # F32, F16, Q4_1 or Q8_0
+    kind:str    # F32, F16, Q4_1, Q8_0 or another type that the package gguf reads
     start:int   # offset of its first byte in the file
     nbytes:int  # bytes it takes
 
@@ -105,14 +123,28 @@ class GGUF:
         return out
 
 # %% ../../nbs/model/250_weights.ipynb #be18c526
+@lru_cache(None)
+def _gguf_block(code):
+    "Name, weights and bytes of a block of a type that the `gguf` package reads."
+    choose = f'choose a file in {", ".join(_TAUGHT)}'
+    try: import gguf
+    except ImportError: raise GGUFError(f'quantisation type {code} is read through the package gguf: run `pip install gguf` or {choose}') from None
+    try:
+        kind = gguf.GGMLQuantizationType(code)
+        weights, size = gguf.GGML_QUANT_SIZES[kind]
+        gguf.quants.dequantize(np.zeros((1, size), np.uint8), kind)
+    except (ValueError, KeyError, NotImplementedError):
+        raise GGUFError(f'quantisation type {code} is read neither here nor by gguf {version("gguf")}: {choose}') from None
+    return kind.name, weights, size
+
 def _tensor_info(cur):
     "One description; `start` still counts from the beginning of the data."
     name = cur.string('tensor name'); ndim = cur.number(4, name)
     if not 1 <= ndim <= 4: cur.fail(name, f'{ndim} axes, expected 1 to 4')
     dims = [cur.number(10, name) for _ in range(ndim)]
     code, start = cur.number(4, name), cur.number(10, name)
-    if code not in _BLOCKS: cur.fail(name, f'quantisation type {code}, only {", ".join(b[0] for b in _BLOCKS.values())} are read')
-    kind, weights, size = _BLOCKS[code]
+    try: kind, weights, size = _BLOCKS.get(code) or _gguf_block(code)
+    except GGUFError as e: raise GGUFError(f'{cur.path}: {_short(name)}: {e}') from None
     if min(dims) < 1 or dims[0] % weights: cur.fail(name, f'shape {dims}, rows must be whole blocks of {weights}')
     return name, GGUFTensor(tuple(reversed(dims)), kind, start, math.prod(dims)//weights*size)
 
@@ -206,7 +238,7 @@ def gguf_config(
     try: config = SmolLMConfig(n('embedding_length'), n('feed_forward_length'), layers, heads, n('attention.head_count_kv', heads), n('context_length'),
         len(_get(g, 'tokenizer.ggml.tokens', list)), float(str(np.float32(_get(g, 'llama.attention.layer_norm_rms_epsilon', float)))),
         _get(g, 'llama.rope.freq_base', float, 10000.0), 'output.weight' not in g.tensors, **ids)
-    except UserError as e: raise GGUFError(f'{g.path}: {e}') from None
+    except UserError as e: raise GGUFError(f'{g.path}: {_short(e, 300)}') from None
     if n('rope.dimension_count', config.head_dim) != config.head_dim: raise GGUFError(f'{g.path}: llama.rope.dimension_count: only whole heads of {config.head_dim} are turned in SmolLM; use a SmolLM file')
     return config
 
@@ -216,16 +248,16 @@ def gguf_tokenizer(
     "The tokenizer from a GGUF file's metadata."
     _only(g, 'tokenizer.ggml.model', ['gpt2']); _only(g, 'tokenizer.ggml.pre', ['smollm'])
     tokens, merges = _get(g, 'tokenizer.ggml.tokens', list), _get(g, 'tokenizer.ggml.merges', list)
-    try: return build_tokenizer({t: i for i, t in enumerate(tokens)}, [tuple(m.split(' ')) for m in merges], default_system(g.metadata.get('tokenizer.chat_template')))
-    except (UserError, AttributeError) as e: raise GGUFError(f'{g.path}: tokenizer.ggml: {e}') from None
+    try: return build_tokenizer({t: i for i, t in enumerate(tokens)}, [tuple(m.split(' ')) for m in merges], default_system(_get(g, 'tokenizer.chat_template', str, '')))
+    except (UserError, AttributeError) as e: raise GGUFError(f'{g.path}: tokenizer.ggml: {_short(e, 300)}') from None
 
 # %% ../../nbs/model/250_weights.ipynb #baa7d5f0
 def _check_shapes(expected, found, where):
     missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    if missing: raise WeightsError(f'{where}: {missing[0]} is missing ({len(missing)} missing in all); config and weights do not belong together, fetch both again')
-    if extra: raise WeightsError(f'{where}: unexpected tensor {extra[0]} ({len(extra)} in all); SmolLM has no such weight, use a SmolLM or plain Llama checkpoint')
+    if missing: raise WeightsError(f'{where}: {_short(missing[0])} is missing ({len(missing)} missing in all); config and weights do not belong together, fetch both again')
+    if extra: raise WeightsError(f'{where}: unexpected tensor {_short(extra[0])} ({len(extra)} in all); SmolLM has no such weight, use a SmolLM or plain Llama checkpoint')
     for name, shape in expected.items():
-        if tuple(found[name]) != tuple(shape): raise WeightsError(f'{where}: {name} has shape {list(found[name])}, the configuration asks for {list(shape)}; config and weights do not belong together')
+        if tuple(found[name]) != tuple(shape): raise WeightsError(f'{where}: {_short(name)} has shape {_short(list(found[name]))}, the configuration asks for {list(shape)}; config and weights do not belong together')
 
 def _skeleton(config):
     "A model without memory, and the shapes of the weights that it needs."
@@ -256,24 +288,55 @@ def load_gguf(
     return _fill(model, state), gguf_tokenizer(g)
 
 # %% ../../nbs/model/250_weights.ipynb #5be43f5b
+_STAGE, _CONFIG, _INDEX = '.save.tmp', 'config.json', 'model.safetensors.index.json'
+_SHARD = re.compile(r'model-\d{5}-of-\d{5}\.safetensors')
+
 def _write_json(path, obj):
     with atomic_write(path) as f: json.dump(obj, f, indent=2); f.write('\n')
 
+def _write_files(model, folder, tokenizer):
+    "All files of a model, into an empty folder."
+    c = model.config
+    state = {n: p.detach().cpu().contiguous() for n, p in model.state_dict().items() if not (c.tie_word_embeddings and n == 'lm_head.weight')}
+    ends = [tokenizer.eos_token_id, tokenizer.chat_eos_token_id] if tokenizer else c.eos_token_id
+    _write_json(folder/_CONFIG, c.to_dict() | dict(dtype=str(model.lm_head.weight.dtype).removeprefix('torch.')))
+    _write_json(folder/'generation_config.json', dict(bos_token_id=c.bos_token_id, eos_token_id=ends, pad_token_id=c.pad_token_id))
+    if tokenizer: tokenizer.save(folder)
+    save_file(state, folder/'model.safetensors', metadata=dict(format='pt'))
+    for p in folder.iterdir():
+        with open(p, 'rb') as f: os.fsync(f.fileno())
+
+def _old_shards(folder):
+    "Shards that an index in the folder names."
+    try: names = json.loads((folder/_INDEX).read_text(encoding='utf-8'))['weight_map'].values()
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError): return []
+    return [folder/name for name in sorted(set(map(str, names))) if _SHARD.fullmatch(name)]
+
+def _move_in(stage, folder):
+    "Give staged files their names; until `config.json` comes, last, the folder is not a model's."
+    (folder/_CONFIG).unlink(missing_ok=True)
+    for p in sorted(stage.iterdir()):
+        if p.name != _CONFIG: os.replace(p, folder/p.name)
+    for p in (*_old_shards(folder), folder/_INDEX): p.unlink(missing_ok=True)
+    os.replace(stage/_CONFIG, folder/_CONFIG)
+
+# %% ../../nbs/model/250_weights.ipynb #c8a2176e
 @patch
 def save_pretrained(self:SmolLM,
-    path,                          # Folder; an existing one is replaced
-    tokenizer:Tokenizer|None=None, # Saved beside the weights
+    path,                          # Folder, made if missing; other files in it stay
+    tokenizer:Tokenizer|None=None, # Saved beside the weights; without it, a tokenizer that is there stays
 ):
-    "Write a folder that transformers' Auto classes load."
-    c = self.config
-    state = {n: p.detach().cpu().contiguous() for n, p in self.state_dict().items() if not (c.tie_word_embeddings and n == 'lm_head.weight')}
-    ends = [tokenizer.eos_token_id, tokenizer.chat_eos_token_id] if tokenizer else c.eos_token_id
-    with atomic_folder(path) as tmp:
-        _write_json(tmp/'config.json', c.to_dict() | dict(dtype=str(self.lm_head.weight.dtype).removeprefix('torch.')))
-        _write_json(tmp/'generation_config.json', dict(bos_token_id=c.bos_token_id, eos_token_id=ends, pad_token_id=c.pad_token_id))
-        if tokenizer: tokenizer.save(tmp)
-        try: save_file(state, tmp/'model.safetensors', metadata=dict(format='pt'))
-        except SafetensorError as e: raise DiskError(f'{path}: cannot write the weights ({e}); free space on that disk or choose another folder') from None
+    "Write a folder that transformers' Auto classes load; of old files only shards are removed. `DiskError`, `WeightsError`."
+    folder = Path(path)
+    stage = folder/_STAGE
+    try:
+        shutil.rmtree(stage, ignore_errors=True)           # of a run that was killed
+        stage.mkdir(parents=True)
+        _write_files(self, stage, tokenizer)
+        _move_in(stage, folder)
+    except OSError as e: raise disk_error(e, path) or WeightsError(f'{path}: cannot write ({e.strerror}); choose another folder') from None
+    except SafetensorError as e: raise DiskError(f'{path}: cannot write the weights ({e}); free space on that disk or choose another folder') from None
+    finally: shutil.rmtree(stage, ignore_errors=True)
 
 # %% ../../nbs/model/250_weights.ipynb #36763c69
 _PICKLES = ('.bin', '.pt', '.pth', '.pkl', '.ckpt')
@@ -283,19 +346,22 @@ def _no_pickle(path): raise WeightsError(f'{path}: a pickle file can run code wh
 def _json(path):
     try: obj = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError: raise WeightsError(f'{path}: no such file; name a folder that `save_pretrained` wrote') from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as e: raise WeightsError(f'{path}: not JSON ({e}); save or download it again') from None
+    except OSError as e: raise WeightsError(f'{path}: cannot be read ({e.strerror}); save or download it again') from None
+    except (ValueError, RecursionError) as e: raise WeightsError(f'{path}: not JSON ({_short(e, 200)}); save or download it again') from None
     if not isinstance(obj, dict): raise WeightsError(f'{path}: holds a {type(obj).__name__}, expected an object; save or download it again')
     return obj
 
 def _shards(folder):
     "The safetensors files of a folder."
-    single, index = folder/'model.safetensors', folder/'model.safetensors.index.json'
-    if single.exists(): return [single]
-    if index.exists():
-        names = sorted(set(map(str, (_json(index).get('weight_map') or {}).values())))
-        lost = [n for n in names if Path(n).name != n or not (folder/n).exists()]
+    single, index = folder/'model.safetensors', folder/_INDEX
+    if single.is_file(): return [single]
+    if index.is_file():
+        places, here = _json(index).get('weight_map') or {}, {p.name for p in folder.iterdir() if p.is_file()}
+        if not isinstance(places, dict): raise WeightsError(f'{index}: weight_map is a {type(places).__name__}, expected an object; download the folder again')
+        names = sorted(set(map(str, places.values())))
+        lost = [n for n in names if n not in here]
         if names and not lost: return [folder/n for n in names]
-        raise WeightsError(f'{index}: shard {lost[0] if lost else "list"} is missing; download the folder again')
+        raise WeightsError(f'{index}: shard {_short(lost[0]) if lost else "list"} is missing; download the folder again')
     for p in sorted(folder.iterdir()):
         if p.suffix in _PICKLES: _no_pickle(p)
     raise WeightsError(f'{folder}: no model.safetensors; name a folder that `save_pretrained` or the hub wrote')
@@ -310,10 +376,10 @@ def _read_shard(file, shapes, dtype):
         with safe_open(file, 'pt') as f:
             slices = {n: f.get_slice(n) for n in f.keys()}
             for n, s in slices.items():
-                if s.get_dtype() not in ('F32', 'BF16', 'F16'): raise WeightsError(f'{file}: {n} is of type {s.get_dtype()}, expected F32, BF16 or F16; use unquantised weights')
+                if s.get_dtype() not in ('F32', 'BF16', 'F16'): raise WeightsError(f'{file}: {_short(n)} is of type {s.get_dtype()}, expected F32, BF16 or F16; use unquantised weights')
             _check_shapes({n: shapes.get(n) for n in slices if n in shapes}, {n: s.get_shape() for n, s in slices.items()}, file)
         return {n: _read_tensor(file, n, dtype) for n in slices}
-    except (SafetensorError, OSError) as e: raise WeightsError(f'{file}: {e}; the file is damaged, save or download it again') from None
+    except (SafetensorError, OSError) as e: raise WeightsError(f'{file}: {_short(e, 300)}; the file is damaged, save or download it again') from None
 
 # %% ../../nbs/model/250_weights.ipynb #78e62ae1
 def load_folder(
@@ -324,7 +390,7 @@ def load_folder(
     folder = Path(folder)
     d = _json(folder/'config.json')
     try: config = SmolLMConfig.from_dict(d)
-    except UserError as e: raise WeightsError(f'{folder}/{e}' if str(e).startswith('config.json') else f'{folder}/config.json: {e}') from None
+    except UserError as e: raise WeightsError(f'{folder}/{_short(e, 300)}' if str(e).startswith('config.json') else f'{folder}/config.json: {_short(e, 300)}') from None
     files = _shards(folder); model, shapes = _skeleton(config)
     state = {n: t for f in files for n, t in _read_shard(f, shapes, dtype).items()}
     _check_shapes(shapes, {n: t.shape for n, t in state.items()}, files[0] if len(files) == 1 else folder)
@@ -345,9 +411,9 @@ def locate_model(
     path = Path(name)
     if str(name) == 'smollm2-135m-instruct': return packaged_weights()
     if path.suffix in _PICKLES: _no_pickle(path)
-    if path.suffix == '.gguf' or path.is_dir(): return path
+    if path.suffix == '.gguf' or os.path.isdir(name): return path     # os.path takes a name that is too long for a file
     if re.fullmatch(r'\w[\w.-]*/\w[\w.-]*', str(name)): return Path(_download(str(name)))
-    raise WeightsError(f'{name}: no such model; give smollm2-135m-instruct, a folder, a .gguf file or a hub id such as HuggingFaceTB/SmolLM-135M')
+    raise WeightsError(f'{_short(name)}: no such model; give smollm2-135m-instruct, a folder, a .gguf file or a hub id such as HuggingFaceTB/SmolLM-135M')
 
 def load_model(
     name, # As in `locate_model`

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from ..files import DiskError, UserError, atomic_folder, atomic_write
-from ..machine import can_compile, fastest, matrix_rate
+from ..machine import can_compile, fastest, matrix_rate, product_seconds
 from ..model.config import SmolLMConfig, flops_per_token
 from ..model.lm import SmolLM, document_mask
 from ..settings import Recipe
@@ -84,13 +84,13 @@ DTYPES = ('float32', 'bfloat16')
 def choose_dtype(
     model,          # A `SmolLM` as it will be trained, compiled or not; its gradients are thrown away
     rows,           # (B, T+1) token ids of a micro-batch
-    rate=matrix_rate, # Function of dtype and device: FLOPs per second of a matrix product
-    pick=fastest,     # Function of functions by name: the fastest name, and seconds by name
+    products=product_seconds, # Function of dtype and device: seconds of some matrix products
+    pick=fastest,   # Function of functions by name: the fastest name, and seconds by name
 )->str:             # 'float32' or 'bfloat16'
     "The faster precision for training this model on this machine, by trying both."
     device = model.device.type
-    rates = {dtype: rate(dtype, device) for dtype in DTYPES}
-    close = [dtype for dtype in DTYPES if 4*rates[dtype] > max(rates.values())]
+    seconds = {dtype: products(dtype, device) for dtype in DTYPES}
+    close = [dtype for dtype in DTYPES if seconds[dtype] < 4*min(seconds.values())]
     if len(close) == 1:
         return close[0]
 
@@ -190,14 +190,20 @@ class BackgroundWriter:
         if self._thread is not None: self._thread.join()
         if kind is None: self.check()
 
+def _step(path): return int(path.name[5:])
+
 def rotate_checkpoints(
     out,              # Folder that holds step-… folders
     keep_every:int=0, # Steps that are multiples of this stay; 0: none but the last two
     last:int=2,       # This many of the newest stay
+    decay_from:int|None=None, # The newest up to this step stays too: a longer training goes on from before the rate falls
 ):
     "Remove checkpoints that are no longer needed."
-    for p in sorted((p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)), key=lambda p: int(p.name[5:]))[:-last]:
-        if not (keep_every and int(p.name[5:]) % keep_every == 0): shutil.rmtree(p)
+    found = sorted((p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)), key=_step)
+    before = [p for p in found if decay_from is not None and _step(p) <= decay_from][-1:]
+    for p in found[:-last]:
+        if p not in before and not (keep_every and _step(p) % keep_every == 0):
+            shutil.rmtree(p)
 
 # %% ../../nbs/training/330_trainer.ipynb #c6f3b3ce
 def read_log(
@@ -356,7 +362,7 @@ def _chosen_dtype(recipe, model, mixture, out, group, say):
     "The recipe's precision; for 'auto' the one that was chosen before in `out`, or by trying."
     if recipe.dtype != 'auto':
         if recipe.dtype == 'bfloat16':
-            times = matrix_rate('float32', model.device.type)/matrix_rate('bfloat16', model.device.type)
+            times = product_seconds('bfloat16', model.device.type)/product_seconds('float32', model.device.type)
             if times > 2:
                 say(f'dtype = bfloat16: products take {times:.0f} times as long as in float32 here; dtype = auto takes the faster')
         return recipe.dtype
@@ -426,7 +432,7 @@ def _peak(recipe, group):
     return group.size*matrix_rate(recipe.dtype, torch.device(group.device).type)
 
 def _train(recipe, mixture, out, vocab_size, progress, say, evaluate, group):
-    t, compiled = recipe.training, recipe.compile and can_compile()
+    t, compiled = recipe.training, recipe.compile and can_compile(torch.device(recipe.device).type)
     if recipe.compile and not compiled:
         say('no C++ compiler found: training runs uncompiled, somewhat slower')
     out.mkdir(parents=True, exist_ok=True)
@@ -472,12 +478,12 @@ def _steps(recipe, mixture, out, vocab_size, progress, evaluate, group, run, don
             if due(t.checkpoint_every):
                 tensors = snapshot(model, optimizer, group.rank == 0)
                 step_state = state | dict(step=done, tokens_seen=done*t.tokens_per_step)
-                _write_checkpoint(writer, out, tensors, step_state, t.keep_every, group)
+                _write_checkpoint(writer, out, tensors, step_state, t, group)
 
-def _write_checkpoint(writer, out, tensors, state, keep_every, group):
+def _write_checkpoint(writer, out, tensors, state, t, group):
     "Let the first process write a checkpoint in the background, and remove older ones behind it."
     def work():
         save_checkpoint(out/f'step-{state["step"]:07d}', tensors, state)
-        rotate_checkpoints(out, keep_every)
+        rotate_checkpoints(out, t.keep_every, decay_from=t.train_steps - t.decay_steps)
     if group.rank == 0:
         writer.start(work)

@@ -12,7 +12,7 @@ import math
 import torch
 from ..files import UserError
 from ..model.lm import SmolLM
-from ..model.tokenizer import Tokenizer, chat_prompt
+from ..model.tokenizer import Tokenizer, with_system
 from ..settings import TuningSettings
 from ..training.schedule import cosine
 
@@ -22,13 +22,13 @@ def encode_chat(
     messages:list[dict],   # Turns with 'role' and 'content'
     max_length:int=2048,   # Tokens that are kept, from the start
 )->tuple[list[int],list[int]]: # Token ids, and for each position its target: the next token, or -100 where it is not learned
-    "A conversation as ids and targets; only the assistant's words and end marks are targets."
+    "A conversation as ids and targets, with the tokenizer's system turn; only the assistant's words and end marks are targets."
     ids, learn = [], []
-    for m in messages:
-        head, body = tokenizer.encode(f'<|im_start|>{m["role"]}\n'), tokenizer.encode(m['content'] + '<|im_end|>')
-        tail = tokenizer.encode('\n')
-        ids += head + body + tail
-        learn += [False]*len(head) + [m['role'] == 'assistant']*len(body) + [False]*len(tail)
+    for m in with_system(messages, tokenizer.system):
+        turn, start = tokenizer.encode_turn(m['role'], m['content'])
+        end = turn.index(tokenizer.chat_eos_token_id) + 1
+        ids += turn
+        learn += [m['role'] == 'assistant' and start <= i < end for i in range(len(turn))]
     targets = [i if l else -100 for i, l in zip(ids[1:], learn[1:])] + [-100]
     return ids[:max_length], targets[:max_length]
 
