@@ -107,7 +107,7 @@ class Encoder:
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #6170da8f
 def scored_pages(
 )->list: # The rows of the pages' index (file, url, score, …) with the key `text` added
-    "The sample pages as text with their hand scores."
+    "The sample pages as text with their scores."
     from smollm_nb.corpus.web import extract_text
     folder = samples('pages')
     rows = [row for index in sorted(folder.glob('pages*.jsonl')) for row in read_jsonl(index)]
@@ -115,7 +115,7 @@ def scored_pages(
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #a3f1060a
 def confusion(
-    a,            # n whole numbers 0 to 5, such as hand scores
+    a,            # n whole numbers 0 to 5, such as the judge's scores
     b,            # n whole numbers 0 to 5, such as predictions
 )->np.ndarray:    # (6, 6) counts: row = a, column = b
     "How often each pair of scores met."
@@ -186,7 +186,7 @@ class ScoreHead:
 
 def fit_head(
     X:np.ndarray,   # (n, D) embeddings
-    y,              # (n,) hand scores
+    y,              # (n,) scores to learn
     alpha:float=1., # Ridge penalty on the weights, above 0
 )->ScoreHead:       # The head with the least penalised squared error
     "Ridge regression in closed form."
@@ -198,7 +198,7 @@ def fit_head(
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #5a2765b5
 def deal_folds(
-    y,           # (n,) hand scores
+    y,           # (n,) scores of the sample
     k:int=10,    # Number of folds
     seed:int=42, # Which deal
 )->np.ndarray:   # (n,) fold of each page, 0 to k-1
@@ -211,7 +211,7 @@ def deal_folds(
 
 def cross_predict(
     X:np.ndarray, # (n, D) embeddings
-    y,            # (n,) hand scores
+    y,            # (n,) scores of the sample
     fit,          # Function (X, y) -> ScoreHead
     k:int=10,     # Number of folds
     seed:int=42,  # Which deal
@@ -231,7 +231,7 @@ def f1(
     return float(2*(truth & found).sum() / max(truth.sum() + found.sum(), 1))
 
 def macro_f1(
-    a,     # (n,) hand scores
+    a,     # (n,) scores of the sample
     b,     # (n,) predicted whole scores
 )->float:  # 0 to 1
     "Mean of the F1 of each score that occurs in either list."
@@ -242,7 +242,7 @@ ALPHAS = (.1, .3, 1., 3., 10., 30.)
 
 def choose_alpha(
     X:np.ndarray,  # (n, D) embeddings
-    y,             # (n,) hand scores
+    y,             # (n,) scores of the sample
     alphas=ALPHAS, # Penalties to try
     k:int=5,       # Folds
     seed:int=42,   # Which deal

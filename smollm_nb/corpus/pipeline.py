@@ -27,10 +27,15 @@ def end_with_parent(
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
 
+def _without_traceback(record):
+    "A user's error is one line, in datatrove's log too."
+    if record['exception'] and isinstance(record['exception'].value, UserError): record['exception'] = None
+
 def _quiet_logs():
     import logging
     from loguru import logger
     logger.remove()
+    logger.configure(patcher=_without_traceback)
     for name in ('trafilatura', 'transformers'): logging.getLogger(name).setLevel(logging.ERROR)
 
 def _run_task(steps, tasks, rank, logs):
@@ -42,20 +47,29 @@ def _worker(parent, jobs, tasks, logs):
     end_with_parent(parent); _quiet_logs()
     import torch
     torch.set_num_threads(1)
-    for name, steps, rank in jobs: _run_task(steps, tasks, rank, Path(logs)/name)
+    try:
+        for name, steps, rank in jobs:
+            _run_task(steps, tasks, rank, Path(logs)/name)
+    except UserError as e:
+        with atomic_write(Path(logs)/f'user_error.{os.getpid()}.txt') as f: # a process hands on its exit code only
+            f.write(str(e))
+        raise SystemExit(1) from None
 
-def _check_ends(processes):
+def _user_errors(logs): return sorted(Path(logs).glob('user_error.*.txt'))
+
+def _check_ends(processes, logs):
     bad = [p.exitcode for p in processes if p.exitcode]
+    if bad and (lines := _user_errors(logs)): raise UserError(lines[0].read_text(encoding='utf-8'))
     if bad: raise UserError(f'corpus: a worker process was killed or failed (exit code {bad[0]}), perhaps for lack of memory; type the same command to go on, or set workers = 1')
 
-def _watch(processes, look):
-    "Wait for processes, looking twice a second; a bad end stops the others and is a `UserError`."
+def _watch(processes, look, logs):
+    "Wait for processes, looking twice a second; a bad end is a `UserError`, the worker's own if it left one in `logs`."
     from multiprocessing.connection import wait
     while running := [p.sentinel for p in processes if p.is_alive()]:
         wait(running, timeout=0.5)
         look()
-        _check_ends(processes)
-    _check_ends(processes) # one that ended between two looks
+        _check_ends(processes, logs)
+    _check_ends(processes, logs) # one that ended between two looks
 
 @contextmanager
 def _deaf_to_interrupts():
@@ -76,7 +90,7 @@ def run_tasks(
     logs,           # Folder where finished tasks are noted, so that they are not run again
     progress:bool=True, # Show a progress bar
 ):
-    "Run datatrove pipelines; tasks that were finished before a kill are skipped."
+    "Run datatrove pipelines; tasks that were finished before a kill are skipped. A worker's `UserError` is raised here."
     from multiprocessing import get_context
     from tqdm.auto import tqdm
     from smollm_nb.corpus import pipeline as here # a new process finds functions by their module's name
@@ -86,13 +100,14 @@ def run_tasks(
             _quiet_logs()
             for name, steps, r in jobs: _run_task(steps, tasks, r, Path(logs)/name); bar.update()
             return
+        for line in _user_errors(logs): line.unlink() # of an earlier run
         try:
             for i in range(min(workers, len(jobs))):
                 work = (os.getpid(), jobs[i::workers], tasks, logs)
                 started.append(get_context('spawn').Process(target=here._worker, args=work))
                 with _deaf_to_interrupts():
                     started[-1].start()
-            _watch(started, lambda: bar.update(sum(1 for _ in Path(logs).glob('*/completions/*')) - bar.n))
+            _watch(started, lambda: bar.update(sum(1 for _ in Path(logs).glob('*/completions/*')) - bar.n), logs)
         finally:
             for p in started: p.kill(); p.join()
 

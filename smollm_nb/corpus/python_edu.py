@@ -121,8 +121,9 @@ def fetch_contents(
                 aside.add(row['blob_id'], str(problem))
                 foreign += isinstance(problem, BlobMismatch)
                 if foreign == ALL_FOREIGN and not matched:
-                    raise UserError(f'python-edu: the first {foreign} contents all lie under names that are not their SHA-1; '
-                                    'this archive and these blob ids do not belong together, check the address of the contents')
+                    raise UserError(f'python-edu: the first {foreign} contents all lie under names that are not '
+                                    'their SHA-1; this archive and these blob ids do not belong together, '
+                                    'check the address of the contents')
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #921bd550
 class SoundCode(BaseFilter):
