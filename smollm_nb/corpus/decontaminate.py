@@ -18,11 +18,12 @@ _WORD = re.compile(r'\w+')
 
 def simplified(
     text:str, # Any text
-)->str:       # Lower case, without accents; everything else as it was
+)->str:       # Its words: lower case, without accents and punctuation, one space between them
     "Text in the form in which documents and benchmark items are compared."
     text = text.lower()
-    if text.isascii(): return text
-    return ''.join(c for c in unicodedata.normalize('NFD', text) if unicodedata.category(c) != 'Mn')
+    if not text.isascii():
+        text = ''.join(c for c in unicodedata.normalize('NFD', text) if unicodedata.category(c) != 'Mn')
+    return ' '.join(_WORD.findall(text))
 
 # %% ../../nbs/corpus/170_decontaminate.ipynb #c44c069b
 def matched_pieces(
