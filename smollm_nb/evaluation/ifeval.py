@@ -10,6 +10,7 @@ __all__ = ['INSTRUCTIONS', 'IFEvalError', 'instruction', 'split_sentences', 'loo
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #81b8d8be
 import difflib, inspect, json, math, re
+from functools import lru_cache
 from ..files import UserError
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #0a8cd4dd
@@ -52,23 +53,40 @@ def _letter_frequency(response, letter, let_frequency, let_relation):
     return _holds(response.lower().count(letter.lower()), let_relation, let_frequency)
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #a2c8308c
-_ABBREVIATIONS = frozenset('mr mrs ms dr prof st jr sr vs etc e.g i.e u.s u.k a.m p.m ph.d inc ltd co corp vol gen sen rep gov jan feb aug sept oct nov dec'.split())
+_ABBREVIATIONS = '''mr mrs ms messrs dr prof st jr sr ph.d gen col lt maj sen rep reps adm inc ltd corp co cos bros cie
+jan feb aug sep sept oct nov dec tues wed fri a.m p.m a.d a.c yr u.s u.s.a u.k u.n u.s.s.r d.c l.a n.y n.j n.c n.h n.d s.c w.va
+ariz calif colo conn fla ga ill kan ky mich minn nev okla ore pa tenn va vt wash wis
+ave ft mg ct vs ok c d e f g h k l m n p r s t v w'''.split()
 
-def _ends_sentence(word, following):
-    core = word.rstrip('"\'”’)]*_`')
-    bare = core.rstrip('.!?'); marks = core[len(bare):]; bare = bare.lstrip('"\'“‘([*_`')
-    if marks == '.': return not (bare.lower() in _ABBREVIATIONS or re.fullmatch('[A-HJ-Za-z]', bare) or bare.isdigit() and following[0].islower())
-    return following[0].isupper() if set(marks) == {'.'} else marks != ''
+_STARTERS = '''according although among both but despite even he however i if in indeed instead it many meanwhile moreover most nor
+nevertheless nonetheless similarly since so some the there these they this though thus under when while yet above almost already
+always anyway besides between ever finally her here into neither please soon still such thank thanks through unless upon very
+were whether which within without yes your'''.split()
+
+_SMALL = '''a about after again against all also an and another any are as at back be because been before best by can come could
+did do does down during each end every few find first for from get give go good great had half has have his how its just keep
+know last later let like little long look made make may maybe might more much must my never new next no not now of off often old
+on once one only open or other our out over own perhaps rather say second see she should small sometimes take tell than that
+their them then third three time to today together too two until up use usually want was way we well what where who whose why
+will with work would write you four five six seven eight nine ten'''.split()
+
+@lru_cache(1)
+def _sentence_cutter():
+    "Punkt with our lists; a common word has been seen small and, inside a sentence, in capitals."
+    from nltk.tokenize import punkt
+    class Variables(punkt.PunktLanguageVars):
+        # nltk gives this pattern five seconds by the clock and then fails; it needs time in proportion to the text
+        def period_context_re(self): return re.compile(super().period_context_re().pattern, re.VERBOSE)
+    lists = punkt.PunktParameters()
+    lists.abbrev_types, lists.sent_starters = set(_ABBREVIATIONS), set(_STARTERS)
+    lists.ortho_context.update(dict.fromkeys(_STARTERS + _SMALL, punkt._ORTHO_MID_LC | punkt._ORTHO_MID_UC))
+    return punkt.PunktSentenceTokenizer(lists, lang_vars=Variables())
 
 def split_sentences(
     text:str,    # Running text
 )->list[str]:    # Sentences, white space made single
-    "Cut a text into sentences by a plain rule for English."
-    sentences, now, words = [], [], text.split()
-    for word, following in zip(words, [*words[1:], '']):
-        now.append(word)
-        if not following or _ends_sentence(word, following): sentences.append(' '.join(now)); now = []
-    return sentences
+    "Cut an English text into sentences as Punkt does."
+    return [' '.join(sentence.split()) for sentence in _sentence_cutter().tokenize(text)]
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #231659b1
 def _filled(parts, between=True):

@@ -10,6 +10,7 @@ __all__ = ['PRESETS', 'RIVALS', 'WEIGHT_FORMATS', 'ConfigError', 'SmolLMConfig',
            'largest_rows', 'weight_bytes', 'inference_memory']
 
 # %% ../../nbs/model/210_config.ipynb #a3db5efa
+import reprlib
 from bisect import bisect_right
 from dataclasses import asdict, dataclass, fields, replace
 from fastcore.basics import patch
@@ -50,8 +51,12 @@ class SmolLMConfig:
         "H, width of one head."
         return self.hidden_size // self.num_attention_heads
 
+def _brief(value):
+    "A value for an error message, however long or deep it is: at most 60 characters."
+    return reprlib.repr(value)[:60]
+
 def _need(ok, key, value, rule):
-    if not ok: raise ConfigError(f'model configuration: {key} = {value!r} must be {rule}')
+    if not ok: raise ConfigError(f'model configuration: {key} = {_brief(value)} must be {rule}')
 
 # %% ../../nbs/model/210_config.ipynb #def37014
 def _shape(D, F, L, N, K, **kw):
@@ -73,7 +78,7 @@ def preset(cls:SmolLMConfig,
     name:str, # A key of `PRESETS`
 )->SmolLMConfig:
     "A published shape by name."
-    if name not in PRESETS: raise ConfigError(f'unknown preset {name!r}; choose one of {", ".join(PRESETS)}')
+    if name not in PRESETS: raise ConfigError(f'unknown preset {_brief(name)}; choose one of {", ".join(PRESETS)}')
     return PRESETS[name]
 
 @patch(cls_method=True)
@@ -113,9 +118,9 @@ _FIXED = dict(model_type='llama', hidden_act='silu', attention_bias=False, mlp_b
 
 def _rope_theta(d):
     rope = d.get('rope_parameters') or d.get('rope_scaling') or {}
-    if not isinstance(rope, dict): raise ConfigError(f'config.json: rope_parameters = {str(rope)[:40]} must be an object; download the file again')
+    if not isinstance(rope, dict): raise ConfigError(f'config.json: rope_parameters = {_brief(rope)} must be an object; download the file again')
     kind = rope.get('rope_type', rope.get('type', 'default'))
-    if kind != 'default': raise ConfigError(f'config.json: rope type {kind!r} is not supported; SmolLM uses the default RoPE')
+    if kind != 'default': raise ConfigError(f'config.json: rope type {_brief(kind)} is not supported; SmolLM uses the default RoPE')
     return rope.get('rope_theta', d.get('rope_theta', 10000.0))
 
 @patch(cls_method=True)
@@ -124,7 +129,7 @@ def from_dict(cls:SmolLMConfig,
 )->SmolLMConfig:
     "A configuration from the hub's form; what SmolLM cannot express is a `ConfigError`."
     for key, want in _FIXED.items():
-        if d.get(key, want) != want: raise ConfigError(f'config.json: {key} = {d[key]!r} is not supported, SmolLM needs {want!r}; choose a Llama-type model without it')
+        if d.get(key, want) != want: raise ConfigError(f'config.json: {key} = {_brief(d[key])} is not supported, SmolLM needs {want!r}; choose a Llama-type model without it')
     needed = [f.name for f in fields(SmolLMConfig)[:5] if f.name not in d and f.name != 'num_key_value_heads']
     if needed: raise ConfigError(f'config.json: {", ".join(needed)} missing; add it or download the file again')
     known = {f.name: d[f.name] for f in fields(SmolLMConfig) if f.name in d}
