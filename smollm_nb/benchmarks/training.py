@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/benchmarks/training.html.md"""
 
 # %% auto #0
 __all__ = ['SETTINGS', 'HERE', 'our_step', 'their_step', 'matrix_product', 'sensible_settings', 'best_peer', 'race',
-           'measure_rows', 'training_measurements', 'profile_step']
+           'measure_rows', 'measure_auto', 'training_measurements', 'profile_step']
 
 # %% ../../nbs/benchmarks/910_training.ipynb #d646285e
 from contextlib import ExitStack, nullcontext
@@ -21,6 +21,11 @@ def _tokens(config, rows, seq_len):
 
 def _config(name):
     from smollm_nb.model import SmolLMConfig
+    from smollm_nb.settings import load_recipe
+    from smollm_nb.training import model_config
+    if name == 'laptop':
+        recipe = load_recipe(name)
+        return model_config(recipe, recipe.tokenizer.vocab_size)
     return SmolLMConfig.tiny() if name == 'tiny' else SmolLMConfig.preset(name)
 
 def _settings():
@@ -28,7 +33,7 @@ def _settings():
     return load_recipe('smollm-135m').training
 
 def our_step(
-    name,          # Preset, or 'tiny'
+    name,          # Preset, 'laptop' or 'tiny'
     rows,          # B, rows of a step
     seq_len,       # T, tokens per row
     checkpointing, # Whether blocks are computed again on the way back
@@ -153,15 +158,36 @@ def measure_rows(
         yield _pair(f'peak_memory_{shape}_checkpointing', 'MB', rest[0][1], their_mb, who, tokens, 'lower')
         yield _pair(f'step_{shape}_checkpointing', 'tokens/s', tokens/rest[0][0], tokens/s, 'the same without', tokens)
 
+def measure_auto(
+    name,    # Preset, 'laptop' or 'tiny'
+    rows,    # B
+    seq_len, # T
+    threads, # Threads of torch
+    repeats, # Turns of each
+)->Measurement: # auto_BxT: tokens per second with `dtype = auto` beside the better of the fixed precisions
+    "What the choice of precision by trial costs or saves."
+    from smollm_nb.training.trainer import DTYPES
+    with ExitStack() as stack:
+        field = {d: stack.enter_context(Contestant(HERE, 'our_step', name, rows, seq_len, False, threads, d))
+                 for d in ('auto', *DTYPES)}
+        for c in field.values(): c.turn()
+        first = {d: c.turn()[0] for d, c in field.items()}
+        best = min(DTYPES, key=first.get)
+        close = ['auto', *(d for d in DTYPES if first[d] < 2*first[best])]
+        seconds = dict(zip(close, (s for s, _ in race([field[d] for d in close], repeats))))
+    best, tokens = min(close[1:], key=seconds.get), rows*seq_len
+    return _pair(f'auto_{rows}x{seq_len}', 'tokens/s', tokens/seconds['auto'], tokens/seconds[best], f'dtype = {best}', tokens)
+
 def training_measurements(
     name:str='smollm-135m', # Preset
     repeats:int=3,          # Turns of each
 ):                          # Iterator of `Measurement`
-    "step, mfu and peak_memory for one row of 2,048 tokens, step and mfu for four of 512."
+    "step, mfu and peak_memory for one row of 2,048 tokens, step and mfu for four of 512; auto for the laptop's step."
     import os
     threads, settings = os.cpu_count() or 1, sensible_settings()
     yield from measure_rows(name, 1, 2048, threads, repeats, settings, memory=True)
     yield from measure_rows(name, 4, 512, threads, repeats, settings)
+    yield measure_auto('laptop', 8, 256, threads, 3*repeats)
 
 # %% ../../nbs/benchmarks/910_training.ipynb #05f96718
 def profile_step(

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRIED', 'ITEM_TOKENS', 'LIBRARIES', 'STAGE_NAMES', 'Probe', 'step_seconds', 'probe_training', 'reference',
-           'source_bytes', 'stage_work', 'disk_bytes', 'StageCost', 'stage_costs', 'in_words', 'cost_table']
+           'source_bytes', 'stage_work', 'disk_bytes', 'StageCost', 'stage_costs', 'in_words', 'cost_table',
+           'look_seconds', 'run_costs']
 
 # %% ../../nbs/training/345_costs.ipynb #a3d2160c
 import json
@@ -13,11 +14,13 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from ..files import UserError, samples
-from ..machine import can_compile, matrix_rate, product_seconds, python_rate, usable_cores
+from statistics import median
+from ..files import UserError, read_jsonl, samples
+from ..machine import can_compile, matrix_rate, product_seconds, python_rate, this_machine, usable_cores
 from ..model.config import flops_per_token, parameter_count, training_memory
-from ..settings import Recipe
+from ..settings import Recipe, load_recipe
 
 # %% ../../nbs/training/345_costs.ipynb #3a13281a
 TRIED = 2e11 # operations of a step up to which it is tried rather than calculated: some seconds on two plain cores
@@ -237,3 +240,31 @@ def cost_table(
     least = '' if len(known) == len(costs) else 'at least '
     most = max(c.memory for c in costs)
     return [*rows, dict(stage='all', expected=least + in_words(sum(known)), memory=f'{most/1e9:.1f} GB')]
+
+# %% ../../nbs/training/345_costs.ipynb #4e3c5700
+def look_seconds(
+    log:list[dict], # Lines of train.jsonl: step, seconds, and 'heldout_…' where held-out texts were looked at
+)->float:           # Seconds; 0 without such a line
+    "What a look at held-out texts takes, from the times between lines of a training log."
+    steps = [dict(looked=any(k.startswith('heldout_') for k in b), seconds=b['seconds'] - a['seconds'],
+                  steps=b['step'] - a['step']) for a, b in pairwise(log) if b['seconds'] > a['seconds']]
+    with_look, plain = ([s for s in steps if s['looked'] == looked] for looked in (True, False))
+    if not with_look or not plain:
+        return 0.
+    step = median(s['seconds']/s['steps'] for s in plain)
+    return max(median(s['seconds'] - step*s['steps'] for s in with_look), 0.)
+
+def run_costs(
+    run, # Folder of a finished run
+)->dict: # As `reference` gives it
+    "What the stages of a run took, with the speed of the machine as it is now."
+    import datetime
+    run, recipe = Path(run), load_recipe(Path(run).name)
+    work, stages = stage_work(recipe), {}
+    for name in (s for s in STAGE_NAMES if s != 'checkpoints'):
+        manifest = json.loads((run/name/'manifest.json').read_text())
+        stages[name] = dict(seconds=manifest['seconds'], work=work[name][0], peak_memory_mb=manifest['peak_memory_mb'])
+    machine, look = this_machine(), look_seconds(list(read_jsonl(run/'checkpoints'/'train.jsonl')))
+    return dict(machine=f'{machine.cores} cores, {machine.processor} ({machine.vectors})',
+                date=str(datetime.date.today()), python_rate=round(python_rate()),
+                matrix_rate=round(matrix_rate('float32')), look_seconds=round(look, 2), stages=stages)
