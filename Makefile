@@ -15,11 +15,15 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 KERNELS = nbs/030_machine.ipynb $(addprefix nbs/model/, 220_layers.ipynb 230_lm.ipynb 240_generate.ipynb 245_decoding.ipynb) nbs/training/330_trainer.ipynb
 AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 
-.PHONY: run test test-avx2 slow lab docs export bench site-test clean
+.PHONY: run lint test test-avx2 slow lab docs export bench site-test clean
 .NOTPARALLEL:
 
 run: .venv/.core
 	$(BIN)/smollm-nb run $(RECIPE) $(ARGS)
+
+# Width of lines, one statement a line, unused names; seconds.
+lint: .venv/.test
+	$(BIN)/ruff check --no-cache
 
 test: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile nbs

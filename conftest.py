@@ -10,10 +10,12 @@ from nbdev.test import nb_test_cells
 
 
 settings.register_profile('ci', derandomize=True)   # CI repeats the same examples; a developer's run looks for new ones
-if os.environ.get('CI'): settings.load_profile('ci')
+if os.environ.get('CI'):
+    settings.load_profile('ci')
 
 
-class CellError(Exception): pass
+class CellError(Exception):
+    pass
 
 
 def pytest_addoption(parser):
@@ -36,24 +38,31 @@ class Notebook(pytest.File):
 
     def run_to(self, item):
         "Run each cell up to `item` once, so that -k and --lf work; cells after a failure are not run."
-        if self.shell is None: self.shell = CaptureShell(self.path)
+        if self.shell is None:
+            self.shell = CaptureShell(self.path)
         for it in self.items[self.ran:self.items.index(item) + 1]:
-            if self.shell.exc: pytest.fail('an earlier cell of this notebook failed', pytrace=False)
+            if self.shell.exc:
+                pytest.fail('an earlier cell of this notebook failed', pytrace=False)
             self.ran += 1
-            with working_directory(self.path.parent): self.shell.cell(it.cell, timeout=self.timeout)
-            if self.shell.exc: raise CellError(f'{it.name}\n{it.cell.source}\n\n' + self.shell.prettytb(fname=self.path))
+            with working_directory(self.path.parent):
+                self.shell.cell(it.cell, timeout=self.timeout)
+            if self.shell.exc:
+                raise CellError(f'{it.name}\n{it.cell.source}\n\n' + self.shell.prettytb(fname=self.path))
 
     def teardown(self): self.shell, self.ran = None, 0
 
 
 class Cell(pytest.Item):
-    def __init__(self, *, cell, **kw): super().__init__(**kw); self.cell = cell
+    def __init__(self, *, cell, **kw):
+        super().__init__(**kw)
+        self.cell = cell
 
     def runtest(self):
         with pytest.MonkeyPatch.context() as m:
             m.setenv('IN_TEST', '1')
             self.parent.run_to(self)
 
-    def repr_failure(self, excinfo): return str(excinfo.value) if excinfo.errisinstance(CellError) else super().repr_failure(excinfo)
+    def repr_failure(self, excinfo):
+        return str(excinfo.value) if excinfo.errisinstance(CellError) else super().repr_failure(excinfo)
 
     def reportinfo(self): return self.path, None, self.name

@@ -17,7 +17,10 @@ import time
 import types
 from pathlib import Path
 
-os.environ |= dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', TOKENIZERS_PARALLELISM='false', MPLBACKEND='agg', IN_TEST='1', TQDM_DISABLE='1')
+os.environ |= dict(
+    OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', TOKENIZERS_PARALLELISM='false', MPLBACKEND='agg', IN_TEST='1',
+    TQDM_DISABLE='1'
+)
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT, SECONDS = 0.05, 180
 SKIP = ('slow', 'notest', 'gpu', 'eval: false')
@@ -33,26 +36,33 @@ def code_cells(path):
 
 def exported_functions(source):
     "Public functions and methods of an export cell, as paths of names."
-    if not any(d.split()[0] in ('export', 'exports') for d in directives(source) if d): return []
+    if not any(d.split()[0] in ('export', 'exports') for d in directives(source) if d):
+        return []
     found = []
     for node in ast.parse(source).body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith('_'): found.append((node.name,))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith('_'):
+            found.append((node.name,))
         if isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
-            found += [(node.name, n.name) for n in node.body if isinstance(n, ast.FunctionDef) and not n.name.startswith('_')]
+            found += [
+                (node.name, n.name) for n in node.body if isinstance(n, ast.FunctionDef) and not n.name.startswith('_')
+            ]
     return found
 
 
 def wrong_value(annotation):
     text = ast.unparse(annotation) if annotation else ''
     for kind, value in (('bool', 'True'), ('str', "'mutant'"), ('int', '-12345'), ('float', '-12345.0')):
-        if text.startswith(kind): return value
+        if text.startswith(kind):
+            return value
     return 'None'
 
 
 def mutate(source, path, how):
-    tree = ast.parse(source); body = tree.body
+    tree = ast.parse(source)
+    body = tree.body
     for name in path:
-        node = next(n for n in body if getattr(n, 'name', None) == name); body = node.body
+        node = next(n for n in body if getattr(n, 'name', None) == name)
+        body = node.body
     text = "raise RuntimeError('mutant')" if how == 'raise' else f'return {wrong_value(node.returns)}'
     node.body = ast.parse(f'def f():\n    {text}').body[0].body
     return ast.unparse(ast.fix_missing_locations(tree))
@@ -69,24 +79,36 @@ def scratch(namespace):
 def survives(cells, namespace):
     "Run cells in a forked child; True if none fails. Temporary folders are put back afterwards."
     folders, keep = [f for f in scratch(namespace) if f.exists()], Path(tempfile.mkdtemp())
-    for i, f in enumerate(folders): shutil.copytree(f, keep/str(i), symlinks=True)
+    for i, f in enumerate(folders):
+        shutil.copytree(f, keep/str(i), symlinks=True)
     pid = os.fork()
     if pid == 0:
         os.setpgrp()
-        quiet = os.open(os.devnull, os.O_WRONLY); os.dup2(quiet, 1); os.dup2(quiet, 2)
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
         try:
-            for c in cells: run(c, namespace)
+            for c in cells:
+                run(c, namespace)
             os._exit(0)
-        except BaseException: os._exit(1)
+        except BaseException:
+            os._exit(1)
     end, status = time.time() + SECONDS, None
     while status is None and time.time() < end:
         done, code = os.waitpid(pid, os.WNOHANG)
-        if done: status = code
-        else: time.sleep(0.01)
-    try: os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError: pass
-    if status is None: os.waitpid(pid, 0)
-    for i, f in enumerate(folders): shutil.rmtree(f, ignore_errors=True); shutil.copytree(keep/str(i), f, symlinks=True)
+        if done:
+            status = code
+        else:
+            time.sleep(0.01)
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    if status is None:
+        os.waitpid(pid, 0)
+    for i, f in enumerate(folders):
+        shutil.rmtree(f, ignore_errors=True)
+        shutil.copytree(keep/str(i), f, symlinks=True)
     shutil.rmtree(keep)
     return status == 0
 
@@ -99,9 +121,11 @@ def test_notebook(path):
     for i, cell in enumerate(cells):
         run(cell, namespace)
         functions = exported_functions(cell)
-        if functions and not survives(cells[i:], namespace): sys.exit(f'{path}: fails even without a mutant, after cell {i}')
+        if functions and not survives(cells[i:], namespace):
+            sys.exit(f'{path}: fails even without a mutant, after cell {i}')
         for f in functions:
-            for how in ('raise', 'constant'): results.append(('.'.join(f), how, survives([mutate(cell, f, how), *cells[i + 1:]], namespace)))
+            for how in ('raise', 'constant'):
+                results.append(('.'.join(f), how, survives([mutate(cell, f, how), *cells[i + 1:]], namespace)))
     return results
 
 
@@ -109,26 +133,44 @@ def main(parts):
     total, survivors = 0, []
     for path in sorted((ROOT/'nbs').rglob('*.ipynb')):
         name = path.relative_to(ROOT/'nbs').as_posix()
-        if '.ipynb_checkpoints' in name or (parts and not any(p in name for p in parts)): continue
-        read, write = os.pipe(); pid = os.fork()   # one process per notebook, so that none inherits another's state
+        if '.ipynb_checkpoints' in name or (parts and not any(p in name for p in parts)):
+            continue
+        read, write = os.pipe()
+        pid = os.fork()   # one process per notebook, so that none inherits another's state
         if pid == 0:
             os.close(read)
-            try: import torch; torch.set_num_threads(1); torch.set_num_threads = lambda n: None   # a forked child cannot start OpenMP's threads again
-            except ImportError: pass
-            quiet = os.dup(1); os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            try:
+                import torch
+                torch.set_num_threads(1)
+                torch.set_num_threads = lambda n: None   # a forked child cannot start OpenMP's threads again
+            except ImportError:
+                pass
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             code = 0
-            try: os.write(write, json.dumps(test_notebook(path)).encode())
-            except BaseException as e: os.write(2, f'{name}: {type(e).__name__}: {e}\n'.encode()); code = 1
+            try:
+                os.write(write, json.dumps(test_notebook(path)).encode())
+            except BaseException as e:
+                os.write(2, f'{name}: {type(e).__name__}: {e}\n'.encode())
+                code = 1
             os._exit(code)
         os.close(write)
-        data = b''.join(iter(lambda: os.read(read, 1 << 16), b'')); os.close(read)
-        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]): sys.exit(f'{name}: cannot be tested')
-        results = json.loads(data); alive = [r for r in results if r[2]]
-        total += len(results); survivors += [(name, *r[:2]) for r in alive]
-        print(f'{name}: {len(results)} mutants, {len(alive)} survive', *(f'{f} ({how})' for f, how, _ in alive), flush=True)
+        data = b''.join(iter(lambda: os.read(read, 1 << 16), b''))
+        os.close(read)
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+            sys.exit(f'{name}: cannot be tested')
+        results = json.loads(data)
+        alive = [r for r in results if r[2]]
+        total += len(results)
+        survivors += [(name, *r[:2]) for r in alive]
+        print(
+            f'{name}: {len(results)} mutants, {len(alive)} survive',
+            *(f'{f} ({how})' for f, how, _ in alive),
+            flush=True,
+        )
     share = len(survivors)/max(total, 1)
     print(f'{total - len(survivors)} of {total} mutants killed; {share:.1%} survive (at most {LIMIT:.0%} may)')
     sys.exit(share > LIMIT)
 
 
-if __name__ == '__main__': main(sys.argv[1:])
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -34,31 +34,39 @@ def child(out, log_every=1, threads=1):
         def __init__(self, vocab_size, seq_len): self.vocab_size, self.seq_len = vocab_size, seq_len
         def batch(self, step, batch_size):
             g = torch.Generator().manual_seed(step)
-            start, by = torch.randint(self.vocab_size, (batch_size, 1), generator=g), torch.randint(1, 9, (batch_size, 1), generator=g)
+            start = torch.randint(self.vocab_size, (batch_size, 1), generator=g)
+            by = torch.randint(1, 9, (batch_size, 1), generator=g)
             return (start + by*torch.arange(self.seq_len + 1)) % self.vocab_size
 
     smoke = load_recipe('smoke')
     t = replace(smoke.training, train_steps=STEPS, log_every=log_every)
-    train(replace(smoke, training=t, threads=threads), Rows(smoke.tokenizer.vocab_size, t.seq_len), out, smoke.tokenizer.vocab_size, progress=False)
+    train(
+        replace(smoke, training=t, threads=threads), Rows(smoke.tokenizer.vocab_size, t.seq_len), out,
+        smoke.tokenizer.vocab_size, progress=False
+    )
 
 
 def start(out, *changes):
     command = [sys.executable, __file__, '--child', str(out), *map(str, changes)]
-    quiet = os.environ | dict(OMP_WAIT_POLICY='passive') # threads that wait on a busy machine would take the cores from those that work
+    # threads that wait on a busy machine would take the cores from those that work
+    quiet = os.environ | dict(OMP_WAIT_POLICY='passive')
     return subprocess.Popen(command, env=quiet, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def last_step(out):
     "The last whole line's step; 0 if there is none."
     from smollm_nb.training import read_log
-    try: return read_log(out/'train.jsonl')[-1]['step']
-    except IndexError: return 0
+    try:
+        return read_log(out/'train.jsonl')[-1]['step']
+    except IndexError:
+        return 0
 
 
 def kill_at(out, step, seconds):
     "Start training and end it when its log has come to `step`, some moments later; how it ended and where."
     p, end = start(out), time.time() + SECONDS
-    while last_step(out) < step and p.poll() is None and time.time() < end: time.sleep(0.002)
+    while last_step(out) < step and p.poll() is None and time.time() < end:
+        time.sleep(0.002)
     time.sleep(seconds)
     p.kill()
     return p.wait(), last_step(out), p.stderr.read()
@@ -67,14 +75,16 @@ def kill_at(out, step, seconds):
 def finish(out):
     p = start(out)
     errors = p.communicate(timeout=SECONDS)[1]
-    if p.returncode: raise SystemExit(f'training failed: {errors[-2000:]}')
+    if p.returncode:
+        raise SystemExit(f'training failed: {errors[-2000:]}')
 
 
 def age(out, version):
     "Let the last checkpoint name another version of torch; its step, or 0 if there is none."
     from smollm_nb.training.trainer import latest_checkpoint
     last = latest_checkpoint(out)
-    if last is None: return 0
+    if last is None:
+        return 0
     state = json.loads((last/'state.json').read_text())
     (last/'state.json').write_text(json.dumps(state | dict(torch=version)))
     return state['step']
@@ -101,44 +111,61 @@ def changes(seed):
         out = base/'killed'
         for i, upto in enumerate(sorted(random.sample(range(25, STEPS//2), 3)), 1):
             step, p, end = age(out, f'2.0.{i}'), start(out, i, 1 + i % 2), time.time() + SECONDS
-            while last_step(out) < upto and p.poll() is None and time.time() < end: time.sleep(0.002)
+            while last_step(out) < upto and p.poll() is None and time.time() < end:
+                time.sleep(0.002)
             p.kill()
             said = ''.join(p.communicate())
             first = first_logged(out, step)
-            print(f'start {i}: log_every {i}, threads {1 + i % 2}, torch 2.0.{i} in the checkpoint of step {step}: killed after step {last_step(out)}, first logged step {first}', flush=True)
-            if p.returncode != -9: failed.append(f'start {i} ended by itself with {p.returncode}: {said[-500:]}')
-            if first is None or first > step + i: failed.append(f'start {i} logged step {first} first, after a checkpoint of step {step}')
-            if step and not ('threads' in said and f'2.0.{i}' in said): failed.append(f'start {i} did not say what had changed: {said[-300:]}')
+            print(
+                f'start {i}: log_every {i}, threads {1 + i % 2}, torch 2.0.{i} in the checkpoint of step {step}: killed'
+                f' after step {last_step(out)}, first logged step {first}',
+                flush=True,
+            )
+            if p.returncode != -9:
+                failed.append(f'start {i} ended by itself with {p.returncode}: {said[-500:]}')
+            if first is None or first > step + i:
+                failed.append(f'start {i} logged step {first} first, after a checkpoint of step {step}')
+            if step and not ('threads' in said and f'2.0.{i}' in said):
+                failed.append(f'start {i} did not say what had changed: {said[-300:]}')
         finish(out)
         ends = [loss_at_end(base/n) for n in ('quiet', 'killed')]
         print(f'loss at the end: {ends[0]} undisturbed, {ends[1]} after changes')
-        if abs(ends[0] - ends[1]) > 1e-3*ends[0]: failed.append(f'losses differ: {ends}')
-    finally: shutil.rmtree(base, ignore_errors=True)
+        if abs(ends[0] - ends[1]) > 1e-3*ends[0]:
+            failed.append(f'losses differ: {ends}')
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
     sys.exit(f'failed: {failed}' if failed else 0)
 
 
 def main(seed):
     from smollm_nb.files import folder_hashes
-    random.seed(seed); print(f'seed {seed}', flush=True)
+    random.seed(seed)
+    print(f'seed {seed}', flush=True)
     moments = [(step, random.uniform(0, 0.1)) for step in sorted(random.sample(range(STEPS - 10), KILLS))]
     base, failed = Path(tempfile.mkdtemp(prefix='train-kills-')), []
     try:
         finish(base/'quiet')
         for step, seconds in moments:
             code, reached, errors = kill_at(base/'killed', step, seconds)
-            print(f'killed {1000*seconds:.0f} ms after step {step} was logged: the log had come to step {reached}', flush=True)
-            if code != -9: failed.append(f'ended by itself with {code}: {errors[-500:]}')
+            print(
+                f'killed {1000*seconds:.0f} ms after step {step} was logged: the log had come to step {reached}',
+                flush=True,
+            )
+            if code != -9:
+                failed.append(f'ended by itself with {code}: {errors[-500:]}')
         finish(base/'killed')
         quiet, killed = (folder_hashes(base/name/f'step-{STEPS:07d}') for name in ('quiet', 'killed'))
         failed += [f'{n} differs' for n in quiet.keys() | killed.keys() if quiet.get(n) != killed.get(n)]
         print(f'{len(quiet)} files of the final checkpoint compared: {", ".join(sorted(quiet))}')
-    finally: shutil.rmtree(base, ignore_errors=True)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
     sys.exit(f'failed: {failed}' if failed else 0)
 
 
 if __name__ == '__main__':
     words = sys.argv[1:]
-    if words[:1] == ['--child']: child(words[1], *map(int, words[2:]))
+    if words[:1] == ['--child']:
+        child(words[1], *map(int, words[2:]))
     else:
         mode = changes if words[:1] == ['--changes'] else main
         seeds = [int(w) for w in words if w != '--changes']

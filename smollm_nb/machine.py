@@ -18,7 +18,7 @@ import sysconfig
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -179,6 +179,7 @@ def layout_seconds(
     a, b = (torch.randn(size, size, generator=g, device=device).to(getattr(torch, dtype)) for _ in range(2))
     return {name: best_seconds(lambda: LAYOUTS[name](a, b)[0, 0].item()) for name in layouts}
 
+# %% ../nbs/030_machine.ipynb #2fa91697
 def measure_matrix_rate(
     dtype:str='float32', # 'float32' or 'bfloat16'
     device:str='cpu',    # torch device
@@ -206,6 +207,7 @@ def matrix_rate(
     import torch
     return _matrix_rate(dtype, str(device), torch.get_num_threads())
 
+# %% ../nbs/030_machine.ipynb #447527db
 @cache
 def product_seconds(
     dtype:str,        # 'float32' or 'bfloat16'
@@ -291,6 +293,7 @@ class Meter:
         self._look()
         self.seconds = time.perf_counter() - self._start
 
+# %% ../nbs/030_machine.ipynb #fb83403e
 def peak_memory(
 )->float: # MB
     "Greatest resident memory of this process so far."

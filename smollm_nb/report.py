@@ -18,8 +18,12 @@ from .run import STAGES
 
 # %% ../nbs/810_report.ipynb #b45bff4a
 def _json(path):
-    try: return json.loads(Path(path).read_text(encoding='utf-8'))
-    except (OSError, ValueError) as e: raise UserError(f'{path}: cannot be read ({e}); run the stage again with --from {Path(path).parent.name} --force') from None
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except (OSError, ValueError) as e:
+        raise UserError(
+            f'{path}: cannot be read ({e}); run the stage again with --from {Path(path).parent.name} --force'
+        ) from None
 
 def _machine():
     "What this computer is, for the foot of the page."
@@ -35,24 +39,51 @@ def _tokens_per_second(log):
 
 def _training(run):
     log = list(read_jsonl(run/'checkpoints'/'train.jsonl'))
-    return dict(parameters=_json(run/'checkpoints'/'training.json')['parameters'], steps=log[-1]['step'], tokens_seen=log[-1]['tokens_seen'],
-                first_loss=log[0]['loss'], last_loss=log[-1]['loss'], tokens_per_second=round(_tokens_per_second(log), 1))
+    return dict(
+        parameters=_json(run / 'checkpoints' / 'training.json')['parameters'],
+        steps=log[-1]['step'],
+        tokens_seen=log[-1]['tokens_seen'],
+        first_loss=log[0]['loss'],
+        last_loss=log[-1]['loss'],
+        tokens_per_second=round(_tokens_per_second(log), 1),
+    )
 
 def _tuning(run):
     logs = {n: list(read_jsonl(run/'tuning'/f'{n}.jsonl')) for n in ('sft', 'dpo')}
     return {n: dict(steps=len(log), first_loss=log[0]['loss'], last_loss=log[-1]['loss']) for n, log in logs.items()}
 
+# %% ../nbs/810_report.ipynb #2ddc662b
 def summarise_run(
     run,      # The run's folder, every stage done
 )->dict:      # What run.json holds
     "Read every figure of the report from the run's files."
-    run = Path(run); settings = _json(run/'settings.json')
+    run = Path(run)
+    settings = _json(run/'settings.json')
     manifests = [_json(run/s.name/'manifest.json') for s in STAGES]
-    stages = [dict(stage=m['stage'], seconds=m['seconds'], peak_memory_mb=m['peak_memory_mb'], bytes=m['bytes'], files=len(m['files'])) for m in manifests]
-    return dict(recipe=settings['name'], settings=settings, machine=_machine(), stages=stages, funnel=_json(run/'corpus'/'funnel.json'), sources=_json(run/'corpus'/'sources.json'),
-                mixture=_json(run/'checkpoints'/'mixture.json'), training=_training(run), tuning=_tuning(run), bits_per_byte=_json(run/'evaluation'/'bits_per_byte.json'),
-                scores=_json(run/'evaluation'/'scores.json'), texts=_json(run/'evaluation'/'texts.json'), export=_json(run/'exports'/'export.json'))
+    stages = [
+        dict(
+            stage=m['stage'], seconds=m['seconds'], peak_memory_mb=m['peak_memory_mb'], bytes=m['bytes'],
+            files=len(m['files'])
+        )
+        for m in manifests
+    ]
+    return dict(
+        recipe=settings['name'],
+        settings=settings,
+        machine=_machine(),
+        stages=stages,
+        funnel=_json(run / 'corpus' / 'funnel.json'),
+        sources=_json(run / 'corpus' / 'sources.json'),
+        mixture=_json(run / 'checkpoints' / 'mixture.json'),
+        training=_training(run),
+        tuning=_tuning(run),
+        bits_per_byte=_json(run / 'evaluation' / 'bits_per_byte.json'),
+        scores=_json(run / 'evaluation' / 'scores.json'),
+        texts=_json(run / 'evaluation' / 'texts.json'),
+        export=_json(run / 'exports' / 'export.json'),
+    )
 
+# %% ../nbs/810_report.ipynb #1f9247fc
 def check_summary(
     summary:dict, # From `summarise_run`
 ):
@@ -60,12 +91,18 @@ def check_summary(
     import jsonschema
     schema = json.loads(samples('schemas', 'run.schema.json').read_text())
     error = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(summary)), None)
-    if error: raise UserError(f'run.json: {"/".join(map(str, error.absolute_path)) or "top level"}: {error.message}; run again with --force')
+    if error:
+        raise UserError(
+            f'run.json: {"/".join(map(str, error.absolute_path)) or "top level"}: {error.message}; run again with'
+            ' --force'
+        )
 
 # %% ../nbs/810_report.ipynb #fa2d2f31
 def _png(fig):
     import matplotlib.pyplot as plt
-    data = io.BytesIO(); fig.savefig(data, format='png', dpi=100, bbox_inches='tight'); plt.close(fig)
+    data = io.BytesIO()
+    fig.savefig(data, format='png', dpi=100, bbox_inches='tight')
+    plt.close(fig)
     return data.getvalue()
 
 def draw_funnel(
@@ -78,11 +115,16 @@ def draw_funnel(
     for ax, name in zip(axes[0], sets):
         rows = [r for r in funnel if r['dataset'] == name]
         kept = [r['documents'] - r['dropped'] for r in rows]
-        ax.barh([r['step'] for r in rows], kept, color='#4f46e5'); ax.barh([r['step'] for r in rows], [r['dropped'] for r in rows], left=kept, color='#d4d4d8', hatch='//')
-        ax.invert_yaxis(); ax.set_title(name, fontsize=10); ax.set_xlabel('documents: kept, then dropped (hatched)'); ax.tick_params(labelsize=8)
+        ax.barh([r['step'] for r in rows], kept, color='#4f46e5')
+        ax.barh([r['step'] for r in rows], [r['dropped'] for r in rows], left=kept, color='#d4d4d8', hatch='//')
+        ax.invert_yaxis()
+        ax.set_title(name, fontsize=10)
+        ax.set_xlabel('documents: kept, then dropped (hatched)')
+        ax.tick_params(labelsize=8)
     fig.tight_layout()
     return _png(fig)
 
+# %% ../nbs/810_report.ipynb #f9422fa7
 def draw_mixture(
     mixture:list[dict], # Rows of mixture.json
 )->bytes:               # PNG
@@ -90,8 +132,11 @@ def draw_mixture(
     import matplotlib.pyplot as plt
     names = [m['dataset'] for m in mixture]
     fig, axes = plt.subplots(1, 2, figsize=(8, 0.8 + 0.4*len(names)), sharey=True)
-    axes[0].barh(names, [m['share'] for m in mixture], color='#4f46e5'); axes[0].set_xlabel('share of rows')
-    axes[1].barh(names, [m['epochs'] for m in mixture], color='#0d9488', hatch='..'); axes[1].set_xlabel('times read (epochs)'); axes[0].invert_yaxis()
+    axes[0].barh(names, [m['share'] for m in mixture], color='#4f46e5')
+    axes[0].set_xlabel('share of rows')
+    axes[1].barh(names, [m['epochs'] for m in mixture], color='#0d9488', hatch='..')
+    axes[1].set_xlabel('times read (epochs)')
+    axes[0].invert_yaxis()
     fig.tight_layout()
     return _png(fig)
 
@@ -102,11 +147,16 @@ def draw_loss(
     import matplotlib.pyplot as plt
     fig, (top, low) = plt.subplots(2, 1, figsize=(7, 4), sharex=True, height_ratios=[3, 1])
     steps = [r['step'] for r in log]
-    top.plot(steps, [r['loss'] for r in log], lw=1, color='#4f46e5'); top.set_ylabel('loss (nats per token)'); top.grid(alpha=.3)
-    low.plot(steps, [r['learning_rate'] for r in log], color='#b45309'); low.set_ylabel('learning rate'); low.set_xlabel('step')
+    top.plot(steps, [r['loss'] for r in log], lw=1, color='#4f46e5')
+    top.set_ylabel('loss (nats per token)')
+    top.grid(alpha=.3)
+    low.plot(steps, [r['learning_rate'] for r in log], color='#b45309')
+    low.set_ylabel('learning rate')
+    low.set_xlabel('step')
     fig.tight_layout()
     return _png(fig)
 
+# %% ../nbs/810_report.ipynb #82474fb7
 def draw_errors(
     rows:list[dict], # Rows with 'model', 'value', 'stderr'; one bar each
     label:str,       # Axis label
@@ -116,21 +166,44 @@ def draw_errors(
     import matplotlib.pyplot as plt
     names = [r['model'] for r in rows]
     fig, ax = plt.subplots(figsize=(7, 0.8 + 0.32*len(rows)))
-    ax.errorbar([r['value'] for r in rows], range(len(rows)), xerr=[2*r['stderr'] for r in rows], fmt='o', color='#4f46e5', capsize=3)
+    ax.errorbar(
+        [r['value'] for r in rows],
+        range(len(rows)),
+        xerr=[2 * r['stderr'] for r in rows],
+        fmt='o',
+        color='#4f46e5',
+        capsize=3,
+    )
     for i, m in enumerate(marks):
-        if m is not None: ax.plot([m], [i], 'x', color='#b91c1c', ms=8)
-    ax.set_yticks(range(len(rows)), names, fontsize=8); ax.invert_yaxis(); ax.set_xlabel(label); ax.grid(alpha=.3, axis='x'); fig.tight_layout()
+        if m is not None:
+            ax.plot([m], [i], 'x', color='#b91c1c', ms=8)
+    ax.set_yticks(range(len(rows)), names, fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlabel(label)
+    ax.grid(alpha=.3, axis='x')
+    fig.tight_layout()
     return _png(fig)
 
+# %% ../nbs/810_report.ipynb #270abcfb
 def figures(
     run,          # The run's folder
     summary:dict, # From `summarise_run`
 )->dict[str,bytes]: # name -> PNG
     "All pictures of the report."
-    scores = [s | dict(model=f"{s['task']}, {s['model']}") for s in summary['scores'] if s['metric'] == 'acc_norm' and s['items'] == 'real']
-    return dict(funnel=draw_funnel(summary['funnel']), mixture=draw_mixture(summary['mixture']), loss=draw_loss(list(read_jsonl(Path(run)/'checkpoints'/'train.jsonl'))),
-                bits=draw_errors(summary['bits_per_byte'], 'bits per byte on held-out documents (lower is better)'),
-                scores=draw_errors(scores, 'accuracy on real items, length-normalised; cross: published', [s.get('published') for s in scores]))
+    scores = [
+        s | dict(model=f"{s['task']}, {s['model']}")
+        for s in summary['scores']
+        if s['metric'] == 'acc_norm' and s['items'] == 'real'
+    ]
+    return dict(
+        funnel=draw_funnel(summary['funnel']),
+        mixture=draw_mixture(summary['mixture']),
+        loss=draw_loss(list(read_jsonl(Path(run) / 'checkpoints' / 'train.jsonl'))),
+        bits=draw_errors(summary['bits_per_byte'], 'bits per byte on held-out documents (lower is better)'),
+        scores=draw_errors(
+            scores, 'accuracy on real items, length-normalised; cross: published', [s.get('published') for s in scores]
+        ),
+    )
 
 # %% ../nbs/810_report.ipynb #6d1e01af
 TEMPLATE = '''<!doctype html>
@@ -147,55 +220,93 @@ img { max-width: 100%; height: auto; background: white; border-radius: 6px; }
 pre { white-space: pre-wrap; background: #8881; padding: .8rem; border-radius: 6px; }
 details { margin: .5rem 0; }
 </style></head><body>
+{%- macro head(words, numbers) %}
+<tr>{% for w in words %}<th>{{ w }}</th>{% endfor %}{% for n in numbers %}<th class="n">{{ n }}</th>{% endfor %}</tr>
+{%- endmacro %}
+{%- macro number(form, x) %}<td class="n">{{ form.format(x) if x is defined and x is not none }}</td>{% endmacro %}
+{%- macro counts(table) %}
+{%- for k, v in table %}{{ k }}: {{ v }}{{ ', ' if not loop.last }}{% else %}nothing{% endfor %}
+{%- endmacro %}
 <h1>From raw pages to a model that answers <small>recipe {{ s.recipe }}</small></h1>
-<p>{{ '{:,}'.format(s.training.parameters) }} parameters, {{ '{:,}'.format(s.training.tokens_seen) }} training tokens, {{ '%.0f' % total }} seconds in all. Every figure on this page is read from the files of this run; <code>run.json</code> holds them as data.</p>
+<p>{{ '{:,}'.format(s.training.parameters) }} parameters, {{ '{:,}'.format(s.training.tokens_seen) }} training tokens,
+{{ '%.0f' % total }} seconds in all. Every figure on this page is read from the files of this run;
+<code>run.json</code> holds them as data.</p>
 
 <h2>Documents kept and dropped</h2>
 <img alt="Documents kept and dropped at each step, per data set" src="{{ img.funnel }}">
 <table><tr><th>data set</th><th>step</th><th class="n">in</th><th class="n">dropped</th><th>reasons</th></tr>
-{% for r in s.funnel %}<tr><td>{{ r.dataset }}</td><td>{{ r.step }}</td><td class="n">{{ r.documents }}</td><td class="n">{{ r.dropped }}</td><td>{% for k, v in r.reasons|dictsort(by='value', reverse=true) %}{{ k }}: {{ v }}{{ ', ' if not loop.last }}{% endfor %}</td></tr>
+{% for r in s.funnel %}
+<tr><td>{{ r.dataset }}</td><td>{{ r.step }}</td>{{ number('{}', r.documents) }}{{ number('{}', r.dropped) }}
+<td>{{ counts(r.reasons|dictsort(by='value', reverse=true)) if r.reasons }}</td></tr>
 {% endfor %}</table>
-<p>Set aside while reading: {% for k, v in s.sources.set_aside.items() %}{{ k }}: {{ v }}{{ '; ' if not loop.last }}{% else %}nothing{% endfor %}.</p>
+<p>Set aside while reading: {{ counts(s.sources.set_aside.items()) }}.</p>
 
 <h2>Mixture</h2>
 <img alt="Share of rows and epochs per data set" src="{{ img.mixture }}">
-<table><tr><th>data set</th><th class="n">share</th><th class="n">documents</th><th class="n">tokens</th><th class="n">times read</th></tr>
-{% for m in s.mixture %}<tr><td>{{ m.dataset }}</td><td class="n">{{ '%.3f' % m.share }}</td><td class="n">{{ m.documents }}</td><td class="n">{{ '{:,}'.format(m.tokens) }}</td><td class="n">{{ '%.2f' % m.epochs }}</td></tr>
+<table>{{ head(['data set'], ['share', 'documents', 'tokens', 'times read']) }}
+{% for m in s.mixture %}
+<tr><td>{{ m.dataset }}</td>{{ number('{:.3f}', m.share) }}{{ number('{}', m.documents) }}
+{{ number('{:,}', m.tokens) }}{{ number('{:.2f}', m.epochs) }}</tr>
 {% endfor %}</table>
 
 <h2>Training</h2>
 <img alt="Loss curve, and the learning rate below it" src="{{ img.loss }}">
-<p>Loss {{ '%.3f' % s.training.first_loss }} at the start, {{ '%.3f' % s.training.last_loss }} at step {{ s.training.steps }}; {{ '{:,.0f}'.format(s.training.tokens_per_second) }} tokens per second.
-Fine-tuning: {{ '%.3f' % s.tuning.sft.first_loss }} to {{ '%.3f' % s.tuning.sft.last_loss }} in {{ s.tuning.sft.steps }} steps. Preferences: {{ '%.3f' % s.tuning.dpo.first_loss }} to {{ '%.3f' % s.tuning.dpo.last_loss }} in {{ s.tuning.dpo.steps }} steps.</p>
+<p>Loss {{ '%.3f' % s.training.first_loss }} at the start, {{ '%.3f' % s.training.last_loss }} at step
+{{ s.training.steps }}; {{ '{:,.0f}'.format(s.training.tokens_per_second) }} tokens per second.
+{% for name, t in (('Fine-tuning', s.tuning.sft), ('Preferences', s.tuning.dpo)) %}
+{{ name }}: {{ '%.3f' % t.first_loss }} to {{ '%.3f' % t.last_loss }} in {{ t.steps }} steps.
+{% endfor %}</p>
 
 <h2>Sample texts</h2>
-{% for t in s.texts %}<details{{ ' open' if loop.index <= 4 }}><summary>{{ t.model }}: {{ t.prompt }}</summary><pre>{{ t.text }}</pre></details>
+{% for t in s.texts %}
+<details{{ ' open' if loop.index <= 4 }}><summary>{{ t.model }}: {{ t.prompt }}</summary>
+<pre>{{ t.text }}</pre></details>
 {% endfor %}
 
 <h2>Scoreboard</h2>
 <img alt="Bits per byte with two standard errors" src="{{ img.bits }}">
-<table><tr><th>model</th><th class="n">bits per byte</th><th class="n">± standard error</th><th class="n">documents</th><th class="n">minus trained</th><th class="n">± standard error</th></tr>
-{% for b in s.bits_per_byte %}<tr><td>{{ b.model }}</td><td class="n">{{ '%.4f' % b.value }}</td><td class="n">{{ '%.4f' % b.stderr }}</td><td class="n">{{ b.n }}</td><td class="n">{{ '%.4f' % b.difference if b.difference is defined }}</td><td class="n">{{ '%.4f' % b.difference_stderr if b.difference_stderr is defined }}</td></tr>
+<table>
+{{ head(['model'], ['bits per byte', '± standard error', 'documents', 'minus trained', '± standard error']) }}
+{% for b in s.bits_per_byte %}
+<tr><td>{{ b.model }}</td>{{ number('{:.4f}', b.value) }}{{ number('{:.4f}', b.stderr) }}{{ number('{}', b.n) }}
+{{ number('{:.4f}', b.difference) }}{{ number('{:.4f}', b.difference_stderr) }}</tr>
 {% endfor %}</table>
 <img alt="Accuracy per task and model, with two standard errors" src="{{ img.scores }}">
 {% set models = s.scores|map(attribute='model')|unique|list %}
-<table><tr><th>task</th><th>items</th><th class="n">n</th>{% for m in models %}<th class="n">{{ m }}</th>{% endfor %}<th class="n">published</th></tr>
-{% for task, of_task in s.scores|selectattr('metric', 'equalto', 'acc_norm')|groupby('task') %}{% for kind, rows in of_task|groupby('items') %}<tr><td>{{ task }}</td><td>{{ kind }}</td><td class="n">{{ rows[0].n }}</td>{% for m in models %}{% set r = rows|selectattr('model', 'equalto', m)|first %}<td class="n">{{ '%.3f ± %.3f' % (r.value, r.stderr) if r }}</td>{% endfor %}<td class="n">{% for r in rows if r.published is not none %}{{ '%.3f' % r.published }}{% endfor %}</td></tr>
-{% endfor %}{% endfor %}</table>
+<table>{{ head(['task', 'items'], ['n'] + models + ['published']) }}
+{% for task, of_task in s.scores|selectattr('metric', 'equalto', 'acc_norm')|groupby('task') %}
+{% for kind, rows in of_task|groupby('items') %}
+<tr><td>{{ task }}</td><td>{{ kind }}</td>{{ number('{}', rows[0].n) }}
+{% for m in models %}{% set r = rows|selectattr('model', 'equalto', m)|first %}
+<td class="n">{{ '%.3f ± %.3f' % (r.value, r.stderr) if r }}</td>
+{% endfor %}
+{{ number('{:.3f}', rows|map(attribute='published')|reject('none')|first) }}</tr>
+{% endfor %}
+{% endfor %}</table>
 <details><summary>All scores, also without length normalisation</summary>
-<table><tr><th>task</th><th>items</th><th>model</th><th>metric</th><th class="n">value</th><th class="n">± standard error</th><th class="n">n</th><th class="n">published</th></tr>
-{% for r in s.scores %}<tr><td>{{ r.task }}</td><td>{{ r['items'] }}</td><td>{{ r.model }}</td><td>{{ r.metric }}</td><td class="n">{{ '%.3f' % r.value }}</td><td class="n">{{ '%.3f' % r.stderr }}</td><td class="n">{{ r.n }}</td><td class="n">{{ '%.3f' % r.published if r.published is not none }}</td></tr>
+<table>{{ head(['task', 'items', 'model', 'metric'], ['value', '± standard error', 'n', 'published']) }}
+{% for r in s.scores %}
+<tr><td>{{ r.task }}</td><td>{{ r['items'] }}</td><td>{{ r.model }}</td><td>{{ r.metric }}</td>
+{{ number('{:.3f}', r.value) }}{{ number('{:.3f}', r.stderr) }}{{ number('{}', r.n) }}
+{{ number('{:.3f}', r.published) }}</tr>
 {% endfor %}</table></details>
-<p>The first table shows length-normalised accuracy ± its standard error. Published values are the model card's, for whole test sets and with the chat template; ours are a fixed sample in the plain form, on 4-bit weights. A model of this size trained for minutes is near chance, and is shown as it is.</p>
+<p>The first table shows length-normalised accuracy ± its standard error. Published values are the model card's, for
+whole test sets and with the chat template; ours are a fixed sample in the plain form, on 4-bit weights. A model of
+this size trained for minutes is near chance, and is shown as it is.</p>
 
 <h2>Time and memory</h2>
-<table><tr><th>stage</th><th class="n">seconds</th><th class="n">peak memory (MB)</th><th class="n">files</th><th class="n">bytes</th></tr>
-{% for r in s.stages %}<tr><td>{{ r.stage }}</td><td class="n">{{ '%.1f' % r.seconds }}</td><td class="n">{{ r.peak_memory_mb }}</td><td class="n">{{ r.files }}</td><td class="n">{{ '{:,}'.format(r.bytes) }}</td></tr>
+<table>{{ head(['stage'], ['seconds', 'peak memory (MB)', 'files', 'bytes']) }}
+{% for r in s.stages %}
+<tr><td>{{ r.stage }}</td>{{ number('{:.1f}', r.seconds) }}{{ number('{}', r.peak_memory_mb) }}
+{{ number('{}', r.files) }}{{ number('{:,}', r.bytes) }}</tr>
 {% endfor %}</table>
-<p>Exported model against transformers: largest difference of a logit {{ '%.1e' % s.export.max_logit_difference }}. Machine: {{ s.machine.cores }} cores, {{ s.machine.processor }}{% if s.machine.vectors %} ({{ s.machine.vectors }}){% endif %}, {{ s.machine.system }}.</p>
+<p>Exported model against transformers: largest difference of a logit
+{{ '%.1e' % s.export.max_logit_difference }}. Machine: {{ s.machine.cores }} cores, {{ s.machine.processor }}
+{%- if s.machine.vectors %} ({{ s.machine.vectors }}){% endif %}, {{ s.machine.system }}.</p>
 </body></html>
 '''
 
+# %% ../nbs/810_report.ipynb #3798c858
 def render(
     summary:dict,             # From `summarise_run`
     pictures:dict[str,bytes], # From `figures`
@@ -203,14 +314,22 @@ def render(
     "The report as one self-contained page."
     from jinja2 import Environment
     images = {n: 'data:image/png;base64,' + base64.b64encode(p).decode() for n, p in pictures.items()}
-    return Environment(autoescape=True).from_string(TEMPLATE).render(s=summary, img=images, total=sum(r['seconds'] for r in summary['stages']))
+    return (
+        Environment(autoescape=True)
+        .from_string(TEMPLATE)
+        .render(s=summary, img=images, total=sum(r['seconds'] for r in summary['stages']))
+    )
 
 def write_report(
     run,    # The run's folder, every stage done
 )->dict:    # The summary
     "Write run.json and report.html; both whole or not at all."
-    run = Path(run); summary = summarise_run(run); check_summary(summary)
+    run = Path(run)
+    summary = summarise_run(run)
+    check_summary(summary)
     page = render(summary, figures(run, summary))
-    with atomic_write(run/'run.json') as f: json.dump(summary, f, indent=1, sort_keys=True, ensure_ascii=False)
-    with atomic_write(run/'report.html') as f: f.write(page)
+    with atomic_write(run/'run.json') as f:
+        json.dump(summary, f, indent=1, sort_keys=True, ensure_ascii=False)
+    with atomic_write(run/'report.html') as f:
+        f.write(page)
     return summary

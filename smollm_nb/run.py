@@ -47,9 +47,12 @@ def recipe_values(
     for key in keys:
         group, _, name = key.partition('.')
         value = getattr(recipe, group)
-        if name: values[key] = getattr(value, name)
-        elif is_dataclass(value): values |= {f'{group}.{n}': v for n, v in asdict(value).items()}
-        else: values[key] = value
+        if name:
+            values[key] = getattr(value, name)
+        elif is_dataclass(value):
+            values |= {f'{group}.{n}': v for n, v in asdict(value).items()}
+        else:
+            values[key] = value
     return values
 
 def stage_records(
@@ -59,8 +62,13 @@ def stage_records(
     "What each stage depends on, and its key: its settings, its files and the result of the stage before."
     records, before = {}, ''
     for s in stages:
-        record = dict(settings=s.settings(recipe), length=s.length(recipe), recorded=s.recorded(recipe),
-                      versions=versions(), inputs={label: source_hash(path) for label, path in s.inputs(recipe).items()})
+        record = dict(
+            settings=s.settings(recipe),
+            length=s.length(recipe),
+            recorded=s.recorded(recipe),
+            versions=versions(),
+            inputs={label: source_hash(path) for label, path in s.inputs(recipe).items()},
+        )
         record = json.loads(json.dumps(record)) # as it will be read back
         record['key'] = json_hash([s.name, record['settings'], record['inputs'], before])
         record['result'] = before = json_hash([record['key'], record['length']])
@@ -75,8 +83,10 @@ def read_manifest(
     return _read_record(Path(folder)/'manifest.json')
 
 def _read_record(path):
-    try: record = json.loads(path.read_text())
-    except (OSError, ValueError): return {}
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
     return record if isinstance(record, dict) else {}
 
 def is_done(
@@ -97,14 +107,18 @@ def differences(
         a, b = old.get(group), new[group]
         a = a if isinstance(a, dict) else {}
         for k in dict.fromkeys([*a, *b]):
-            if a.get(k) == b.get(k): continue
+            if a.get(k) == b.get(k):
+                continue
             found.append(f'{k} has changed' if group == 'inputs' else f'{k} {a.get(k, "unset")} -> {b.get(k, "unset")}')
     return found
 
+# %% ../nbs/800_run.ipynb #1423ee0f
 def _why(old, new):
     "Why a stage is not done although something of it is there."
-    if not old.get('key'): return 'not done yet'
-    if not isinstance(old.get('settings'), dict): return 'made by an earlier version of this library'
+    if not old.get('key'):
+        return 'not done yet'
+    if not isinstance(old.get('settings'), dict):
+        return 'made by an earlier version of this library'
     return ', '.join(differences(old, new, 'settings', 'inputs', 'length')) or 'a stage before it is done anew'
 
 def _since_then(manifest, record):
@@ -120,7 +134,8 @@ def _to_hash(sizes, verify):
     left = float('inf') if verify else HASHED
     for name, size in sorted(sizes.items(), key=lambda item: item[1]):
         left -= size
-        if left < 0: return
+        if left < 0:
+            return
         yield name
 
 def damage(
@@ -132,8 +147,10 @@ def damage(
     folder, sizes = Path(folder), manifest.get('sizes', {})
     for name, size in sizes.items():
         path = folder/name
-        if not path.is_file(): return f'{path} is missing'
-        if path.stat().st_size != size: return f'{path} has {path.stat().st_size} bytes instead of {size}'
+        if not path.is_file():
+            return f'{path} is missing'
+        if path.stat().st_size != size:
+            return f'{path} has {path.stat().st_size} bytes instead of {size}'
     for name in _to_hash(sizes, verify):
         if file_hash(folder/name) != manifest['files'][name]:
             return f'{folder/name} has other contents than when it was written'
@@ -141,7 +158,8 @@ def damage(
 
 def _check_files(folder, manifest, verify):
     found = damage(folder, manifest, verify)
-    if not found: return
+    if not found:
+        return
     raise UserError(f'{found}; put the file back, or do the stage again by adding --only {folder.name} --force')
 
 # %% ../nbs/800_run.ipynb #b992abe8
@@ -162,7 +180,8 @@ def read_begun(
     return _read_record(Path(partial)/_BEGUN)
 
 def _write_json(path, obj):
-    with atomic_write(path) as f: json.dump(obj, f, indent=1, sort_keys=True, ensure_ascii=False)
+    with atomic_write(path) as f:
+        json.dump(obj, f, indent=1, sort_keys=True, ensure_ascii=False)
 
 def _megabytes(folder): return sum(p.stat().st_size for p in Path(folder).rglob('*') if p.is_file())/1e6
 
@@ -173,13 +192,15 @@ def _aside(run, name, key, kind=''):
 def _set_aside(path, target, why, say):
     "Move a folder out of the way and say so; returns where it is now."
     free, n = target, 2
-    while free.exists(): free, n = target.with_name(f'{target.name}-{n}'), n + 1
+    while free.exists():
+        free, n = target.with_name(f'{target.name}-{n}'), n + 1
     free.parent.mkdir(parents=True, exist_ok=True)
     size = _megabytes(path)
     os.rename(path, free)
     say(f'{why}: set aside in {free} ({size:.1f} MB; delete it with rm -r {free})')
     return free
 
+# %% ../nbs/800_run.ipynb #6f86a29d
 def _unfinished_aside(run, name, why, say):
     "Set a stage's unfinished folder aside; returns where it is now."
     partial = partial_folder(run, name)
@@ -190,20 +211,26 @@ def _result_aside(run, name, say):
     "Set a stage's finished folder aside, if there is one."
     folder = Path(run)/name
     if folder.exists():
-        _set_aside(folder, _aside(run, name, read_manifest(folder).get('result', 'unknown')), f'{name}: the result before', say)
+        _set_aside(
+            folder, _aside(run, name, read_manifest(folder).get('result', 'unknown')), f'{name}: the result before', say
+        )
 
 # %% ../nbs/800_run.ipynb #3681dfa0
 def _link(source, target):
     "A second name for a file, or a copy where the disk knows no links."
-    try: os.link(source, target)
-    except OSError: shutil.copy2(source, target)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 def _carry(source, names, partial, record):
     "A new partial folder that starts with some files and folders of `source`."
     with atomic_folder(partial) as tmp:
         for name in names:
-            if (source/name).is_dir(): shutil.copytree(source/name, tmp/name, copy_function=_link)
-            else: shutil.copy2(source/name, tmp/name) # a log, to which is appended
+            if (source/name).is_dir():
+                shutil.copytree(source/name, tmp/name, copy_function=_link)
+            else:
+                shutil.copy2(source/name, tmp/name) # a log, to which is appended
         _write_json(tmp/_BEGUN, record)
 
 def _entries(folder): return {p.name for p in folder.iterdir() if not p.name.startswith('.')}
@@ -213,15 +240,19 @@ def _newest_unfinished(run, name, key):
     found = [p for p in (Path(run)/ASIDE).glob(f'{name}.partial-*') if read_begun(p).get('key') not in (None, key)]
     return max(found, key=lambda p: (p/_BEGUN).stat().st_mtime_ns, default=None)
 
+# %% ../nbs/800_run.ipynb #46fdb64a
 def _adopt(stage, run, record, say):
     "Let work under another key count as this stage's; once only, so that a second start goes on."
     partial = partial_folder(run, stage.name)
     begun = read_begun(partial)
-    if begun.get('adopted'): return
+    if begun.get('adopted'):
+        return
     if begun.get('key') in (None, record['key']):
         other = _newest_unfinished(run, stage.name, record['key'])
-        if other is None: return
-        if partial.exists(): _unfinished_aside(run, stage.name, '', say)
+        if other is None:
+            return
+        if partial.exists():
+            _unfinished_aside(run, stage.name, '', say)
         os.rename(other, partial)
         begun = read_begun(partial)
     why = _why(begun, record)
@@ -233,20 +264,26 @@ def _other_length(stage, run, record, say):
     partial, folder = partial_folder(run, stage.name), Path(run)/stage.name
     source = partial if partial.exists() else folder
     begun = read_begun(partial) or read_manifest(folder)
-    if begun.get('key') != record['key'] or begun['length'] == record['length']: return
+    if begun.get('key') != record['key'] or begun['length'] == record['length']:
+        return
     names = stage.start(source, begun['length'], record['length'])
     change = ', '.join(differences(begun, record, 'length'))
     record = record | {k: begun[k] for k in ('adopted',) if k in begun}
-    if source == partial and names and set(names) == _entries(partial): _write_json(partial/_BEGUN, record)
+    if source == partial and names and set(names) == _entries(partial):
+        _write_json(partial/_BEGUN, record)
     else:
-        if source == partial: source = _unfinished_aside(run, stage.name, f' ({change})', say)
-        if names: _carry(source, names, partial, record)
+        if source == partial:
+            source = _unfinished_aside(run, stage.name, f' ({change})', say)
+        if names:
+            _carry(source, names, partial, record)
     say(f'{stage.name}: {change}: ' + (f'goes on from {names[-1]}' if names else 'nothing to go on from, begins anew'))
 
+# %% ../nbs/800_run.ipynb #3761eae3
 def _open_partial(stage, run, record, adopt, say):
     "The folder in which the stage works: what is there under this key, what was set aside, or an empty one."
     partial = partial_folder(run, stage.name)
-    if adopt: _adopt(stage, run, record, say)
+    if adopt:
+        _adopt(stage, run, record, say)
     begun = read_begun(partial)
     if partial.exists() and begun.get('key') != record['key']:
         why = f' ({_why(begun, record)}; to go on from it all the same, add --adopt)'
@@ -257,7 +294,8 @@ def _open_partial(stage, run, record, adopt, say):
         say(f'{stage.name}: takes up the unfinished work that was set aside in {waiting}')
     _other_length(stage, run, record, say)
     partial.mkdir(parents=True, exist_ok=True)
-    if not (partial/_BEGUN).exists(): _write_json(partial/_BEGUN, record)
+    if not (partial/_BEGUN).exists():
+        _write_json(partial/_BEGUN, record)
     return partial
 
 # %% ../nbs/800_run.ipynb #046b30a6
@@ -272,11 +310,13 @@ def _take_up(stage, run, record, say):
     "Whether the stage stands finished, after a rename that was cut short or with an old result taken up again."
     partial, folder = partial_folder(run, stage.name), Path(run)/stage.name
     old = _aside(run, stage.name, record['result'])
-    if is_done(read_manifest(folder), record): return True
+    if is_done(read_manifest(folder), record):
+        return True
     if is_done(read_manifest(partial), record):
         _close_partial(stage, run, say)
         return True
-    if not is_done(read_manifest(old), record): return False
+    if not is_done(read_manifest(old), record):
+        return False
     waiting = old.with_name(f'.{old.name}') # its own name is free for what stands there now
     os.rename(old, waiting)
     _result_aside(run, stage.name, say)
@@ -287,13 +327,16 @@ def _take_up(stage, run, record, say):
 def _delete(stage, run, say):
     "Throw away a stage, finished or not, after saying so; what the stage wants to keep is set aside."
     for path in (Path(run)/stage.name, partial_folder(run, stage.name)):
-        if not path.exists(): continue
+        if not path.exists():
+            continue
         record = read_manifest(path) or read_begun(path)
         kept = _aside(run, stage.name, record.get('key', 'unknown'), '.kept')
-        for name in stage.kept(path, record.get('recorded', {})): _set_aside(path/name, kept/name, f'{stage.name}: {name}', say)
+        for name in stage.kept(path, record.get('recorded', {})):
+            _set_aside(path/name, kept/name, f'{stage.name}: {name}', say)
         say(f'{stage.name}: --force deletes {path} ({_megabytes(path):.1f} MB)')
         shutil.rmtree(path)
 
+# %% ../nbs/800_run.ipynb #1740d4e7
 def run_stage(
     stage:Stage,      # What to do
     recipe:Recipe,    # Settings
@@ -307,18 +350,26 @@ def run_stage(
 )->dict:              # The manifest, with 'fresh' telling whether work was done now
     "Do one stage unless it is done already; `UserError` if it was done and is damaged."
     folder = Path(run)/stage.name
-    if force: _delete(stage, run, say)
+    if force:
+        _delete(stage, run, say)
     elif _take_up(stage, run, record, say):
         done = read_manifest(folder)
         _check_files(folder, done, verify)
         return done | dict(fresh=False)
     partial = _open_partial(stage, run, record, adopt, say)
-    with Meter() as meter: summary = stage.work(recipe, Path(run), partial, progress)
+    with Meter() as meter:
+        summary = stage.work(recipe, Path(run), partial, progress)
     files = {n: h for n, h in folder_hashes(partial).items() if n != 'manifest.json'}
     sizes = {n: (partial/n).stat().st_size for n in files}
     adopted = {k: v for k, v in read_begun(partial).items() if k == 'adopted'}
-    manifest = record | adopted | dict(stage=stage.name, summary=summary, files=files, sizes=sizes,
-                                       bytes=sum(sizes.values()), seconds=round(meter.seconds, 2), peak_memory_mb=round(meter.peak/1e6))
+    manifest = (
+        record
+        | adopted
+        | dict(
+            stage=stage.name, summary=summary, files=files, sizes=sizes, bytes=sum(sizes.values()),
+            seconds=round(meter.seconds, 2), peak_memory_mb=round(meter.peak / 1e6)
+        )
+    )
     _write_json(partial/'manifest.json', manifest)
     _close_partial(stage, run, say)
     return manifest | dict(fresh=True)
@@ -331,8 +382,10 @@ def lock_folder(
     from filelock import FileLock, Timeout
     Path(run).mkdir(parents=True, exist_ok=True)
     lock = FileLock(Path(run)/'.lock')
-    try: lock.acquire(timeout=0)
-    except Timeout: raise UserError(f'{run}: another run works in this folder; wait for it or end it') from None
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f'{run}: another run works in this folder; wait for it or end it') from None
     return lock
 
 def choose_stages(
@@ -344,10 +397,13 @@ def choose_stages(
     "Pick stages by name; an unknown name is a `UserError`."
     names = [s.name for s in stages]
     for n in filter(None, (only, first, last)):
-        if n not in names: raise UserError(f'no stage {n!r}; the stages are {", ".join(names)}')
-    if only: return [s for s in stages if s.name == only]
+        if n not in names:
+            raise UserError(f'no stage {n!r}; the stages are {", ".join(names)}')
+    if only:
+        return [s for s in stages if s.name == only]
     return list(stages[names.index(first) if first else 0:names.index(last) + 1 if last else None])
 
+# %% ../nbs/800_run.ipynb #c9262516
 def run_stages(
     stages,            # All stages in order
     recipe:Recipe,     # Settings
@@ -373,8 +429,10 @@ def run_stages(
     for i, s in enumerate(chosen, 1):
         with around(s.name):
             manifests[s.name] = m = run_stage(s, recipe, run, records[s.name], force, progress, say, adopt, verify)
-        if m['fresh']: did = f'{m["seconds"]:.1f} s, {m["peak_memory_mb"]} MB'
-        else: did = f'done before, {_since_then(m, records[s.name]) or "nothing changed"}'
+        if m['fresh']:
+            did = f'{m["seconds"]:.1f} s, {m["peak_memory_mb"]} MB'
+        else:
+            did = f'done before, {_since_then(m, records[s.name]) or "nothing changed"}'
         say(f'[{i}/{len(chosen)}] {s.name}: {did}')
     return manifests
 
@@ -383,23 +441,31 @@ def _plan(stage, run, record, force, verify):
     "State of one stage, and the reason."
     folder, partial = Path(run)/stage.name, partial_folder(run, stage.name)
     done, begun = read_manifest(folder), read_begun(partial)
-    if force: return 'to do', '--force deletes ' + (', '.join(str(p) for p in (folder, partial) if p.exists()) or 'nothing')
+    if force:
+        return 'to do', '--force deletes ' + (', '.join(str(p) for p in (folder, partial) if p.exists()) or 'nothing')
     if is_done(done, record):
         found = damage(folder, done, verify)
         return ('damaged', found) if found else ('done', _since_then(done, record))
     old, waiting = _aside(run, stage.name, record['result']), _aside(run, stage.name, record['key'], '.partial')
-    if is_done(read_manifest(partial), record): return 'done', 'its folder has to be renamed'
-    if is_done(read_manifest(old), record): return 'set aside', f'the result in {old} is taken up again'
-    if begun.get('key') != record['key'] and waiting.exists(): partial, begun = waiting, read_begun(waiting)
+    if is_done(read_manifest(partial), record):
+        return 'done', 'its folder has to be renamed'
+    if is_done(read_manifest(old), record):
+        return 'set aside', f'the result in {old} is taken up again'
+    if begun.get('key') != record['key'] and waiting.exists():
+        partial, begun = waiting, read_begun(waiting)
     for source, was in ((partial, begun), (folder, done)):
-        if was.get('key') != record['key']: continue
+        if was.get('key') != record['key']:
+            continue
         names = stage.start(source, was['length'], record['length'])
         begins = 'from its unfinished folder' if was['length'] == record['length'] else 'from the beginning'
         where = f'from {names[-1]}' if names else begins
         return 'to continue', ', '.join([*differences(was, record, 'length'), where])
-    aside = f'; unfinished work ({_why(begun, record)}) is set aside unless --adopt is given' if partial.exists() else ''
+    aside = (
+        f'; unfinished work ({_why(begun, record)}) is set aside unless --adopt is given' if partial.exists() else ''
+    )
     return 'to do', _why(done or begun, record) + aside
 
+# %% ../nbs/800_run.ipynb #78528ff2
 def plan_stages(
     stages,            # All stages in order
     recipe:Recipe,     # Settings
@@ -419,9 +485,12 @@ def plan_stages(
 # %% ../nbs/800_run.ipynb #0c2301ec
 def _rows(folder, dataset):
     from smollm_nb.files import read_jsonl
-    for path in sorted((Path(folder)/dataset).glob('*.jsonl.zst')): yield from read_jsonl(path)
+    for path in sorted((Path(folder)/dataset).glob('*.jsonl.zst')):
+        yield from read_jsonl(path)
 
-def _datasets(folder): return sorted(p.name for p in Path(folder).iterdir() if p.is_dir() and next(_rows(folder, p.name), None)) # a reader's folder may hold no Python file
+def _datasets(folder):
+    # a reader's folder may hold no Python file
+    return sorted(p.name for p in Path(folder).iterdir() if p.is_dir() and next(_rows(folder, p.name), None))
 
 def _say(line):
     "Print a line beside progress bars."
@@ -443,10 +512,13 @@ def tokenizer_stage(recipe, run, out, progress):
     "A byte-level BPE trained on the curated documents."
     from smollm_nb.corpus.tokenizer import train_tokenizer
     documents = run/'corpus'/'documents'
-    tokenizer = train_tokenizer((r['text'] for d in _datasets(documents) for r in _rows(documents, d)), recipe.tokenizer.vocab_size)
+    tokenizer = train_tokenizer(
+        (r['text'] for d in _datasets(documents) for r in _rows(documents, d)), recipe.tokenizer.vocab_size
+    )
     tokenizer.save(out)
     return dict(vocab_size=tokenizer.vocab_size)
 
+# %% ../nbs/800_run.ipynb #b2a0385a
 def known_datasets(
 )->list[str]: # Names that mixture.shares may hold
     "Data sets that some source gives."
@@ -460,8 +532,10 @@ def _check_names(recipe, present=()):
         known = dict.fromkeys([*known_datasets(), *present])
         unknown = [d for d, share in getattr(recipe.mixture, key).items() if share and d not in known]
         if unknown:
-            raise UserError(f'recipe {recipe.name}, mixture.{key}: no source gives {", ".join(unknown)}, only {", ".join(known)}; '
-                            'take them out and let the other shares sum to 1')
+            raise UserError(
+                f'recipe {recipe.name}, mixture.{key}: no source gives {", ".join(unknown)}, only {", ".join(known)}; '
+                'take them out and let the other shares sum to 1'
+            )
 
 def _present_shares(shares, present):
     "The recipe's shares of the data sets that are there, scaled to sum to 1."
@@ -473,13 +547,17 @@ def _present_shares(shares, present):
 
 def _say_absent(recipe, mixture):
     "One line if the recipe's sources gave no document for a data set of its mixture."
-    wanted = [d for shares in (recipe.mixture.shares, recipe.mixture.late_shares) for d, share in shares.items() if share]
+    wanted = [
+        d for shares in (recipe.mixture.shares, recipe.mixture.late_shares) for d, share in shares.items() if share
+    ]
     absent = [d for d in dict.fromkeys(wanted) if d not in mixture.shards]
-    if not absent: return
+    if not absent:
+        return
     scaled = '; then '.join(', '.join(f'{d} {share:.3f}' for d, share in shares.items()) for shares in mixture.stages)
     said = f'mixture: no document of {", ".join(absent)} in this corpus, the other shares are scaled up: {scaled}'
     print(said, file=sys.stderr)
 
+# %% ../nbs/800_run.ipynb #9464ccde
 def open_mixture(
     recipe:Recipe, # Shares, seed, row length
     run,           # The run's folder, stage `tokens` done
@@ -513,16 +591,26 @@ def _mixture_rows(recipe, mixture):
 def _look_at_heldout(recipe, run, tokenizer):
     "What training evaluates on its way: bits per byte of a few held-out texts; None if there are none."
     from smollm_nb.evaluation.bits_per_byte import bits_per_byte
-    if not _datasets(run/'corpus'/'heldout'): return None
+    if not _datasets(run/'corpus'/'heldout'):
+        return None
     texts = [t[:2000] for t in _held_out(run, 8, recipe.seed)]
-    return lambda model: dict(heldout_bits_per_byte=round(bits_per_byte(model, tokenizer, texts, recipe.training.seq_len).value, 5))
+    return lambda model: dict(
+        heldout_bits_per_byte=round(bits_per_byte(model, tokenizer, texts, recipe.training.seq_len).value, 5)
+    )
 
+# %% ../nbs/800_run.ipynb #c701740e
 def _train_model(recipe, run, out, progress):
     "Pre-training as each process of a group does it; goes on from the last checkpoint."
     from smollm_nb.model.tokenizer import Tokenizer
     from smollm_nb.training import train
     tokenizer = Tokenizer.load(run/'tokenizer')
-    return train(recipe, open_mixture(recipe, run), out, tokenizer.vocab_size, progress, evaluate=_look_at_heldout(recipe, run, tokenizer)), tokenizer
+    return (
+        train(
+            recipe, open_mixture(recipe, run), out, tokenizer.vocab_size, progress,
+            evaluate=_look_at_heldout(recipe, run, tokenizer)
+        ),
+        tokenizer,
+    )
 
 def checkpoints_stage(recipe, run, out, progress):
     "Pre-training, the mixture that it read, and the model in the hub's layout."
@@ -535,6 +623,7 @@ def checkpoints_stage(recipe, run, out, progress):
     _write_json(out/'training.json', dict(parameters=parameters))
     return dict(parameters=parameters)
 
+# %% ../nbs/800_run.ipynb #bdff0ecf
 def tuning_stage(recipe, run, out, progress):
     "Fine-tuning on instructions, then on preferences."
     import torch
@@ -545,8 +634,12 @@ def tuning_stage(recipe, run, out, progress):
     model, tokenizer = load_model(run/'checkpoints'/'final')
     conversations = [r['messages'] for r in read_jsonl(samples('instructions', 'instructions.jsonl'))]
     pairs = list(read_jsonl(samples('preferences', 'preferences.jsonl')))
-    for name, tune in (('sft', lambda: sft(model, tokenizer, conversations, recipe.tuning, recipe.seed, progress)), ('dpo', lambda: dpo(model, tokenizer, pairs, recipe.tuning, recipe.seed, progress))):
-        write_jsonl(out/f'{name}.jsonl', tune()); model.save_pretrained(out/name, tokenizer)
+    for name, tune in (
+        ('sft', lambda: sft(model, tokenizer, conversations, recipe.tuning, recipe.seed, progress)),
+        ('dpo', lambda: dpo(model, tokenizer, pairs, recipe.tuning, recipe.seed, progress)),
+    ):
+        write_jsonl(out/f'{name}.jsonl', tune())
+        model.save_pretrained(out/name, tokenizer)
     return dict(conversations=len(conversations), pairs=len(pairs))
 
 # %% ../nbs/800_run.ipynb #697c9a4d
@@ -563,7 +656,8 @@ def _held_out(run, limit, seed):
     folder = run/'corpus'/'heldout'
     def rows(): return (r for d in _datasets(folder) for r in _rows(folder, d))
     n = sum(1 for _ in rows())
-    if not n: raise UserError('the corpus has no held-out document; raise corpus.heldout_fraction or give more sources')
+    if not n:
+        raise UserError('the corpus has no held-out document; raise corpus.heldout_fraction or give more sources')
     chosen = range(n) if not limit or limit >= n else Random(seed).sample(range(n), limit)
     wanted = set(chosen)
     texts = {i: r['text'][:HELD_OUT_CHARS] for i, r in enumerate(rows()) if i in wanted}
@@ -576,9 +670,11 @@ def _counted_documents(shards, limit):
         for i in range(0, len(shard), every):
             documents.append(shard[i][:left].tolist())
             left -= len(documents[-1])
-            if not left: return documents
+            if not left:
+                return documents
     return documents
 
+# %% ../nbs/800_run.ipynb #70137ea3
 def _bits_rows(recipe, run, models, tokenizer, progress):
     "Bits per byte of every model and baseline, with the paired difference to the trained one."
     from smollm_nb.evaluation.bits_per_byte import Trigram, Unigram, bits_per_byte, compare, gzip_bits_per_byte, pooled
@@ -596,31 +692,53 @@ def _bits_rows(recipe, run, models, tokenizer, progress):
     rows = []
     for n, r in results.items():
         row = dict(model=n, value=round(r.value, 6), stderr=round(r.stderr, 6), n=len(texts))
-        if n in ('unigram', '3-gram'): row['counted_tokens'] = counted_tokens
-        if n != 'trained': row |= dict(zip(('difference', 'difference_stderr'), (round(v, 6) for v in compare(results['trained'], r))))
+        if n in ('unigram', '3-gram'):
+            row['counted_tokens'] = counted_tokens
+        if n != 'trained':
+            row |= dict(zip(('difference', 'difference_stderr'), (round(v, 6) for v in compare(results['trained'], r))))
         rows.append(row)
     return rows
 
+# %% ../nbs/800_run.ipynb #b81e2055
 def _score_rows(recipe, models, out, progress):
     "Benchmark scores of every model, real items and sample items."
     from smollm_nb.evaluation import Task, evaluate, published_score
     e, rows = recipe.evaluation, []
-    groups = (('real', [Task.real(t) for t in e.tasks], e.limit), ('sample', [Task.from_samples(t) for t in e.sample_tasks], e.sample_limit))
+    groups = (
+        ('real', [Task.real(t) for t in e.tasks], e.limit),
+        ('sample', [Task.from_samples(t) for t in e.sample_tasks], e.sample_limit),
+    )
     for name, (model, tokenizer) in models.items():
         for kind, tasks, limit in groups:
             asked = {t.name: t for t in tasks}
             table = evaluate(model, tokenizer, tasks, limit or None, recipe.seed, out/'scores'/name/kind, progress)
-            rows += [dict(model=name, items=kind, task=r.task, metric=r.metric, value=round(r.value, 6), stderr=round(r.stderr, 6), n=int(r.n),
-                          published=published_score(name, asked[r.task], r.metric)) for r in table.itertuples()]
+            rows += [
+                dict(
+                    model=name, items=kind, task=r.task, metric=r.metric, value=round(r.value, 6),
+                    stderr=round(r.stderr, 6), n=int(r.n), published=published_score(name, asked[r.task], r.metric)
+                )
+                for r in table.itertuples()
+            ]
     return rows
 
 def _sample_texts(base, tuned, tokenizer, seed):
     "What the models write: continuations by the trained one, answers by the tuned one."
     from smollm_nb.deploy.chat import Chat
     from smollm_nb.model.generate import generate
-    rows = [dict(model='trained', prompt=p, text=p + ''.join(generate(base, tokenizer, p, max_new_tokens=60, temperature=0.6, top_p=0.95, seed=seed))) for p in PROMPTS]
-    return rows + [dict(model='tuned', prompt=q, text=''.join(Chat(tuned, tokenizer, temperature=0., max_new_tokens=60).say(q))) for q in QUESTIONS]
+    rows = [
+        dict(
+            model='trained',
+            prompt=p,
+            text=p + ''.join(generate(base, tokenizer, p, max_new_tokens=60, temperature=0.6, top_p=0.95, seed=seed)),
+        )
+        for p in PROMPTS
+    ]
+    return rows + [
+        dict(model='tuned', prompt=q, text=''.join(Chat(tuned, tokenizer, temperature=0.0, max_new_tokens=60).say(q)))
+        for q in QUESTIONS
+    ]
 
+# %% ../nbs/800_run.ipynb #7909a6ca
 def evaluation_stage(recipe, run, out, progress):
     "Scores, bits per byte and sample texts."
     import torch
@@ -628,24 +746,40 @@ def evaluation_stage(recipe, run, out, progress):
     from smollm_nb.model.lm import SmolLM
     torch.set_num_threads(recipe.threads)
     trained, tokenizer = load_model(run/'checkpoints'/'final')
-    untrained = SmolLM(trained.config); untrained.init_weights(recipe.seed); untrained.eval()
-    models = dict(untrained=untrained, trained=trained) | {n: load_model(run/'tuning'/f)[0] for n, f in (('fine-tuned', 'sft'), ('preferences', 'dpo'))}
+    untrained = SmolLM(trained.config)
+    untrained.init_weights(recipe.seed)
+    untrained.eval()
+    models = dict(untrained=untrained, trained=trained) | {
+        n: load_model(run / 'tuning' / f)[0] for n, f in (('fine-tuned', 'sft'), ('preferences', 'dpo'))
+    }
     pairs = {n: (m, tokenizer) for n, m in models.items()}
-    if recipe.evaluation.reference: pairs[recipe.evaluation.reference] = load_model(recipe.evaluation.reference)
+    if recipe.evaluation.reference:
+        pairs[recipe.evaluation.reference] = load_model(recipe.evaluation.reference)
     _write_json(out/'bits_per_byte.json', _bits_rows(recipe, run, models, tokenizer, progress))
     _write_json(out/'texts.json', _sample_texts(trained, models['preferences'], tokenizer, recipe.seed))
     scores = _score_rows(recipe, pairs, out, progress)
     _write_json(out/'scores.json', scores)
     return dict(scores=len(scores))
 
+# %% ../nbs/800_run.ipynb #7be8826c
 def exports_stage(recipe, run, out, progress):
     "The tuned model as a folder for transformers, compared with ours."
     from smollm_nb.deploy.export import check_export, export_model
     from smollm_nb.model import load_model
     model, tokenizer = load_model(run/'tuning'/'dpo')
-    export_model(model, tokenizer, out/'hf', name=f'smollm_nb {recipe.name}', facts={'training tokens': f'{recipe.training.tokens_per_step*recipe.training.train_steps:,}', 'recipe': recipe.name})
+    export_model(
+        model,
+        tokenizer,
+        out / 'hf',
+        name=f'smollm_nb {recipe.name}',
+        facts={
+            'training tokens': f'{recipe.training.tokens_per_step*recipe.training.train_steps:,}',
+            'recipe': recipe.name,
+        },
+    )
     difference = check_export(out/'hf', model, tokenizer)
-    if difference > 1e-3: raise UserError(f'exports: transformers gives logits that differ by {difference:.1e}; please report this')
+    if difference > 1e-3:
+        raise UserError(f'exports: transformers gives logits that differ by {difference:.1e}; please report this')
     _write_json(out/'export.json', dict(max_logit_difference=difference))
     return dict(max_logit_difference=difference)
 
@@ -686,12 +820,14 @@ def _training_recorded(recipe):
 def _checkpoints(folder):
     return sorted(int(p.name[5:]) for p in folder.glob('step-*') if re.fullmatch(r'step-\d+', p.name))
 
+# %% ../nbs/800_run.ipynb #73cdd23a
 def _checkpoints_to_go_on(folder, old, new):
     "Logs, and the checkpoints from before the learning rate falls in either schedule; else, if it is longer, the last."
     falls = min(n['training.train_steps'] - n['training.decay_steps'] for n in (old, new))
     steps = _checkpoints(folder)
     good = [s for s in steps if s <= falls or old == new]
-    if not good and steps and steps[-1] < new['training.train_steps']: good = steps[-1:]
+    if not good and steps and steps[-1] < new['training.train_steps']:
+        good = steps[-1:]
     logs = [n for n in ('precision.json', 'mixture.json', 'train.jsonl', 'tensorboard') if (folder/n).exists()]
     return [*logs, *(f'step-{s:07d}' for s in good)] if good else []
 
@@ -772,12 +908,13 @@ def _train_along(recipe, run, record, progress):
     "Wait for the first process, then train with it; at once done if training is."
     partial = partial_folder(run, 'checkpoints')
     while not is_done(read_manifest(run/'checkpoints'), record):
-        if is_done(read_begun(partial), record): return _train_model(recipe, run, partial, progress)
+        if is_done(read_begun(partial), record):
+            return _train_model(recipe, run, partial, progress)
         time.sleep(0.1)
 
 # %% ../nbs/800_run.ipynb #48c43a3c
 def _with_source(recipe, source):
-    "The recipe with the reader's folder or WARC file as its only source, and what lies there (None: the recipe's own sources)."
+    "The recipe with the reader's folder or WARC file as its only source, and what lies there; None if it has its own."
     if source is None:
         return recipe, None
     from smollm_nb.corpus.sources import look_at_source
@@ -788,13 +925,21 @@ def _with_source(recipe, source):
 def _check_device(recipe):
     import torch
     kind = torch.device(recipe.device).type
-    if kind == 'cuda' and not torch.cuda.is_available(): raise UserError(f'recipe {recipe.name}: device is {recipe.device}, and this machine has no CUDA GPU; take the recipe laptop, or run on a machine with GPUs')
+    if kind == 'cuda' and not torch.cuda.is_available():
+        raise UserError(
+            f'recipe {recipe.name}: device is {recipe.device}, and this machine has no CUDA GPU; take the recipe'
+            ' laptop, or run on a machine with GPUs'
+        )
 
 def _say_table(summary, run, seconds, say):
     best = {r['model']: r for r in summary['bits_per_byte']}
     say(f'\n{"model":<24}{"bits per byte":>14}{"± error":>10}')
-    for r in best.values(): say(f'{r["model"]:<24}{r["value"]:>14.3f}{r["stderr"]:>10.3f}')
-    say(f'\nDone in {seconds:.0f} s. Next:\n  open {run}/report.html\n  smollm-nb chat {run}/exports/hf\n  edit settings.ini and run again: only what changed is done anew')
+    for r in best.values():
+        say(f'{r["model"]:<24}{r["value"]:>14.3f}{r["stderr"]:>10.3f}')
+    say(
+        f'\nDone in {seconds:.0f} s. Next:\n  open {run}/report.html\n  smollm-nb chat {run}/exports/hf\n  edit'
+        ' settings.ini and run again: only what changed is done anew'
+    )
 
 def _show_plan(plan, say):
     for i, row in enumerate(plan, 1):
@@ -802,6 +947,7 @@ def _show_plan(plan, say):
         say(f'[{i}/{len(plan)}] {row["stage"]}: {row["state"]}{why}')
     return dict(plan=plan)
 
+# %% ../nbs/800_run.ipynb #fcd4ca57
 def _to_do(recipe, run, chosen, records):
     "Names of the chosen stages that are not done, and the share of training that is left."
     names = [s.name for s in choose_stages(STAGES, *chosen) if not is_done(read_manifest(run/s.name), records[s.name])]
@@ -820,9 +966,14 @@ def _expected(recipe, settings, run, chosen, records, say):
         costs['checkpoints'] *= left
     known = [s for s in costs.values() if s is not None]
     least = '' if len(known) == len(costs) else 'at least '
-    say('expected on this machine: ' + ', '.join(f'{n} {in_words(s)}' for n, s in costs.items()) + f'; in all {least}{in_words(sum(known))}')
+    say(
+        'expected on this machine: '
+        + ', '.join(f'{n} {in_words(s)}' for n, s in costs.items())
+        + f'; in all {least}{in_words(sum(known))}'
+    )
     return costs
 
+# %% ../nbs/800_run.ipynb #e568540a
 def _run_locked(recipe, settings, run, chosen, progress, say, **how):
     "The stages and, if all are done, the report, with the folder locked."
     start, lock, records = time.perf_counter(), lock_folder(run), stage_records(STAGES, recipe)
@@ -830,14 +981,19 @@ def _run_locked(recipe, settings, run, chosen, progress, say, **how):
         _write_json(run/'settings.json', asdict(recipe))
         expected = _expected(recipe, settings, run, chosen, records, say) if progress else {}
         with Countdown(expected, progress) as countdown:
-            run_stages(STAGES, recipe, run, *chosen, progress=progress, say=say, records=records, around=countdown.stage, **how)
-        if not all(is_done(read_manifest(run/s), record) for s, record in records.items()): return {}
+            run_stages(
+                STAGES, recipe, run, *chosen, progress=progress, say=say, records=records, around=countdown.stage, **how
+            )
+        if not all(is_done(read_manifest(run/s), record) for s, record in records.items()):
+            return {}
         from smollm_nb.report import write_report
         summary = write_report(run)
         _say_table(summary, run, time.perf_counter() - start, say)
         return summary
-    finally: lock.release()
+    finally:
+        lock.release()
 
+# %% ../nbs/800_run.ipynb #a33c1a20
 def run_recipe(
     name:str,           # Section of settings.ini
     settings=None,      # Another settings.ini
@@ -856,14 +1012,23 @@ def run_recipe(
     say = _say if progress or dry_run else (lambda *a: None)
     (recipe, look), run, (rank, size) = _with_source(load_recipe(name, settings), source), Path(runs)/name, _processes()
     training = 'checkpoints' in [s.name for s in choose_stages(STAGES, only, first, last)]
-    if rank and (dry_run or not training): return {}
-    if dry_run: return _show_plan(plan_stages(STAGES, recipe, run, only, first, last, force, verify), say)
+    if rank and (dry_run or not training):
+        return {}
+    if dry_run:
+        return _show_plan(plan_stages(STAGES, recipe, run, only, first, last, force, verify), say)
     _check_device(recipe)
-    if training: _check_names(recipe)
-    if force and size > 1: raise UserError('--force under torchrun would begin anew after every lost worker; run once without torchrun, or delete the folder')
+    if training:
+        _check_names(recipe)
+    if force and size > 1:
+        raise UserError(
+            '--force under torchrun would begin anew after every lost worker; run once without torchrun, or delete the'
+            ' folder'
+        )
     if rank:
         _train_along(recipe, run, stage_records(STAGES, recipe)['checkpoints'], progress)
         return {}
     for line in look.lines() if look else ():
         say(line)
-    return _run_locked(recipe, settings, run, (only, first, last), progress, say, force=force, adopt=adopt, verify=verify)
+    return _run_locked(
+        recipe, settings, run, (only, first, last), progress, say, force=force, adopt=adopt, verify=verify
+    )

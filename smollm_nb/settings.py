@@ -16,7 +16,8 @@ from pathlib import Path
 from .files import UserError, json_hash, project_root
 
 # %% ../nbs/010_settings.ipynb #b3f76c7a
-class RecipeError(UserError): "A mistake in settings.ini, named by file, line, section and key."
+class RecipeError(UserError):
+    "A mistake in settings.ini, named by file, line, section and key."
 
 @dataclass(frozen=True)
 class CorpusSettings:
@@ -24,15 +25,15 @@ class CorpusSettings:
     sources: tuple[str,...]         # where documents come from: samples, machine, folder, warc, hub
     source_path: str                # file or folder of the `folder` and `warc` sources, '' for none
     hub_documents: int              # documents per data set from the `hub` source; 0 for all there are
-    page_modules: tuple[str,...]    # modules whose pydoc pages are read; 'stdlib' stands for the standard library's list
+    page_modules: tuple[str, ...]  # modules whose pydoc pages are read; 'stdlib' stands for the standard library's list
     docstring_modules: tuple[str,...] # modules whose documented classes and functions become pages
     python_modules: tuple[str,...]  # modules whose Python files are read, likewise
     tasks: int                      # parts that each pipeline is cut into (output files per data set)
     topics: int                     # topics that are searched for
     pages_per_topic: int            # pages handed to the writer per topic
-    writer: str                     # who writes Cosmopedia: 'sample' (the committed sample), 'packaged', or an OpenAI-compatible address and a model ('http://localhost:8000/v1 my-model')
+    writer: str  # who writes Cosmopedia: 'sample', 'packaged', or a server ('http://localhost:8000/v1 my-model')
     written_documents: int          # documents to write anew; 0 for the writer 'sample'
-    language: str                   # two-letter code that is kept; 'en', since the rules and the scorers know English only
+    language: str  # two-letter code that is kept; 'en', since the rules and the scorers know English only
     language_threshold: float       # smallest language score that is kept
     min_alpha_words: float          # smallest share of words with a letter (Gopher's rule; published: 0.8)
     edu_threshold: int              # smallest educational score of a page that is kept (0-5)
@@ -49,6 +50,7 @@ class TokenizerSettings:
     "Byte-level BPE."
     vocab_size: int # entries, control tokens included
 
+# %% ../nbs/010_settings.ipynb #0ff390b0
 @dataclass(frozen=True)
 class MixtureSettings:
     "Which share of the training rows comes from which data set."
@@ -66,6 +68,7 @@ class ModelSettings:
     num_key_value_heads: int     # K, key-value heads; divides N
     max_position_embeddings: int # longest context, in tokens
 
+# %% ../nbs/010_settings.ipynb #54baf938
 @dataclass(frozen=True)
 class TrainingSettings:
     "Pre-training: schedule, optimizer, batch and checkpoints."
@@ -88,11 +91,13 @@ class TrainingSettings:
     evaluate_every: int   # steps between evaluations during training; 0 for one at the end
     document_mask: bool   # keep positions from looking into the documents packed before theirs
     gradient_checkpointing: bool # compute each block twice, and store less in between
-    parallel: str         # how several processes share the model: ddp (each holds all of it) or fsdp (each holds a part)
+    parallel: str  # how several processes share the model: ddp (each holds all of it) or fsdp (each holds a part)
 
     @property
-    def tokens_per_step(self)->int: return self.seq_len*self.micro_batch_size*self.grad_accum_steps*self.data_parallel
+    def tokens_per_step(self) -> int:
+        return self.seq_len * self.micro_batch_size * self.grad_accum_steps * self.data_parallel
 
+# %% ../nbs/010_settings.ipynb #461257b2
 @dataclass(frozen=True)
 class TuningSettings:
     "Supervised fine-tuning (SFT), then direct preference optimization (DPO)."
@@ -116,6 +121,7 @@ class EvaluationSettings:
     heldout_documents: int       # documents for bits per byte; 0 for all
     reference: str               # published model scored beside ours; '' for none
 
+# %% ../nbs/010_settings.ipynb #ebc28352
 @dataclass(frozen=True)
 class Recipe:
     "One section of settings.ini, checked."
@@ -126,7 +132,7 @@ class Recipe:
     executor: str # datatrove executor of the corpus stage: local, slurm or ray
     slurm_partition: str # queue of the executor `slurm`, '' for the others
     device: str   # torch device of training: cpu, cuda, cuda:N or mps
-    dtype: str    # compute precision of training: float32, bfloat16, or auto: whichever of the two is faster on this machine, tried with a real step
+    dtype: str  # compute precision of training: float32, bfloat16, or auto (the faster one here, found by trying)
     compile: bool # compile the transformer blocks
     corpus: CorpusSettings
     tokenizer: TokenizerSettings
@@ -142,7 +148,8 @@ _TRUTH = {'true': True, 'yes': True, 'on': True, 'false': False, 'no': False, 'o
 def _shares(text):
     pairs = [p.split() for p in text.split(',') if p.strip()]
     shares = {name: float(share) for name, share in pairs}
-    if len(shares) < len(pairs): raise ValueError('a name stands twice')
+    if len(shares) < len(pairs):
+        raise ValueError('a name stands twice')
     return shares
 
 def parse_value(
@@ -151,9 +158,12 @@ def parse_value(
 ):            # The value
     "Text to a typed value; raises `ValueError` where it does not fit."
     text = text.strip()
-    if kind is bool: return _TRUTH[text.lower()]
-    if kind in (int, float, str): return kind(text)
-    if typing.get_origin(kind) is tuple: return tuple(t.strip() for t in text.split(',') if t.strip())
+    if kind is bool:
+        return _TRUTH[text.lower()]
+    if kind in (int, float, str):
+        return kind(text)
+    if typing.get_origin(kind) is tuple:
+        return tuple(t.strip() for t in text.split(',') if t.strip())
     return _shares(text)
 
 # %% ../nbs/010_settings.ipynb #6db66d02
@@ -170,8 +180,10 @@ def recipe_keys(
 def _holds_recipes(path):
     "Whether a settings.ini is ours: it has a key of a group, such as corpus.tasks."
     keys = '|'.join(re.escape(k) for k in recipe_keys() if '.' in k)
-    try: text = path.read_text(encoding='utf-8', errors='replace')
-    except OSError: return False
+    try:
+        text = path.read_text(encoding='utf-8', errors='replace')
+    except OSError:
+        return False
     return bool(re.search(rf'^\s*(?:{keys})\s*[=:]', text, re.M))
 
 def _settings_file(path):
@@ -183,10 +195,14 @@ def _settings_file(path):
     return path
 
 def _read_text(path):
-    try: return path.read_text(encoding='utf-8-sig') # some editors begin a file with a byte order mark
-    except UnicodeDecodeError: raise RecipeError(f'{path}: not a text file in UTF-8; name a settings.ini') from None
-    except OSError as e: raise RecipeError(f'{path}: cannot be read ({e.strerror}); check its permissions') from None
+    try:
+        return path.read_text(encoding='utf-8-sig') # some editors begin a file with a byte order mark
+    except UnicodeDecodeError:
+        raise RecipeError(f'{path}: not a text file in UTF-8; name a settings.ini') from None
+    except OSError as e:
+        raise RecipeError(f'{path}: cannot be read ({e.strerror}); check its permissions') from None
 
+# %% ../nbs/010_settings.ipynb #9cac2f2a
 def _fault(error):
     "What configparser found, in words of the file: line and remedy."
     if isinstance(error, configparser.DuplicateSectionError):
@@ -205,27 +221,34 @@ def _read_ini(path):
     for i, line in enumerate(text.splitlines(), 1): # the parser would blame the keys that follow
         if re.match(r'\s*\[[^\]]*$', line):
             raise RecipeError(f'{path} line {i}: {_short(line)!r} lacks its closing bracket; write [name]')
-    try: parser.read_string(text, source=str(path))
-    except configparser.Error as e: raise RecipeError(f'{path} {_fault(e)}') from None
-    if not parser.sections(): raise RecipeError(f'{path}: holds no recipe; recipes begin with a line such as [laptop]')
+    try:
+        parser.read_string(text, source=str(path))
+    except configparser.Error as e:
+        raise RecipeError(f'{path} {_fault(e)}') from None
+    if not parser.sections():
+        raise RecipeError(f'{path}: holds no recipe; recipes begin with a line such as [laptop]')
     return parser
 
 def _line_of(path, section, key):
     "Line of `key` in its section, else in [DEFAULT]."
     here, found = None, {}
     for i, line in enumerate(_read_text(path).splitlines(), 1):
-        if m := re.match(r'\s*\[(.+?)\]', line): here = m[1]
-        elif re.match(rf'\s*{re.escape(key)}\s*[=:]', line): found[here] = i
+        if m := re.match(r'\s*\[(.+?)\]', line):
+            here = m[1]
+        elif re.match(rf'\s*{re.escape(key)}\s*[=:]', line):
+            found[here] = i
     return found.get(section, found.get('DEFAULT', '?'))
 
 def _short(text, longest=60):
     "Text that fits into a message."
     return text if len(text) <= longest else f'{text[:longest]}…'
 
+# %% ../nbs/010_settings.ipynb #ac03a270
 def _nearest(word, words):
     "The remedy for a word that is unknown: its nearest neighbour, or what there is."
     near, words = difflib.get_close_matches(word, words, 1, 0.5), list(words)
-    if near: return f'did you mean {near[0]!r}?'
+    if near:
+        return f'did you mean {near[0]!r}?'
     more = f' and {len(words) - 8} more' if len(words) > 8 else ''
     return f'known: {", ".join(words[:8])}{more}'
 
@@ -272,7 +295,8 @@ def _out_of_range(r):
     for remedy, possible, keys in _LIMITS:
         for key in keys.split():
             x = _value(r, key)
-            if not possible(x): yield key, f'{_short(str(x))} is not possible; {remedy}'
+            if not possible(x):
+                yield key, f'{_short(str(x))} is not possible; {remedy}'
 
 # %% ../nbs/010_settings.ipynb #d1a30c55
 _DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu', 'open-web-math', 'stackoverflow',
@@ -290,7 +314,8 @@ def _unknown_names(r):
     for key, known in _NAMES.items():
         value = _value(r, key)
         for name in (value,) if isinstance(value, str) else value:
-            if name not in known: yield key, f'{_short(name)!r} is unknown; {_nearest(name, known)}'
+            if name not in known:
+                yield key, f'{_short(name)!r} is unknown; {_nearest(name, known)}'
     if not re.fullmatch(r'cpu|mps|cuda(:\d{1,3})?', r.device):
         yield 'device', f'{_short(r.device)!r} is unknown; use cpu, cuda, cuda:N (the N-th GPU, from 0) or mps'
     if not re.fullmatch(r'sample|packaged|https?://\S+ \S+', r.corpus.writer):
@@ -300,7 +325,8 @@ def _unknown_names(r):
 # %% ../nbs/010_settings.ipynb #62529386
 def _corpus_problems(c):
     "Rules of a `CorpusSettings`."
-    if not c.sources: yield 'corpus.sources', 'names no source; use samples, machine, folder, warc or hub'
+    if not c.sources:
+        yield 'corpus.sources', 'names no source; use samples, machine, folder, warc or hub'
     if 'hub' in c.sources and len(c.sources) > 1:
         yield 'corpus.sources', 'hub brings curated documents and cannot be mixed with others; name hub alone'
     own = [s for s in c.sources if s in ('folder', 'warc')]
@@ -318,7 +344,8 @@ def _mixture_problems(m):
     "Rules of a `MixtureSettings`."
     for key, shares in (('mixture.shares', m.shares), ('mixture.late_shares', m.late_shares)):
         for name, share in shares.items():
-            if not 0 <= share <= 1: yield key, f'the share {share} of {name} is not possible; use 0 to 1'
+            if not 0 <= share <= 1:
+                yield key, f'the share {share} of {name} is not possible; use 0 to 1'
         if (shares or key == 'mixture.shares') and abs(sum(shares.values()) - 1) > 1e-6:
             yield key, f'the shares sum to {sum(shares.values()):.4f}; make them sum to 1'
     if m.late_shares and not m.late_step:
@@ -329,11 +356,14 @@ def _mixture_problems(m):
 def _model_problems(m):
     "Rules of a `ModelSettings` whose sizes are positive."
     D, N, K = m.hidden_size, m.num_attention_heads, m.num_key_value_heads
-    if D % N: yield 'model.num_attention_heads', f'{N} does not divide model.hidden_size {D}; choose a divisor'
+    if D % N:
+        yield 'model.num_attention_heads', f'{N} does not divide model.hidden_size {D}; choose a divisor'
     elif D//N % 2:
         yield 'model.num_attention_heads', f'gives heads of odd size {D//N}; rotary embeddings need an even one'
-    if N % K: yield 'model.num_key_value_heads', f'{K} does not divide model.num_attention_heads {N}; choose a divisor'
+    if N % K:
+        yield 'model.num_key_value_heads', f'{K} does not divide model.num_attention_heads {N}; choose a divisor'
 
+# %% ../nbs/010_settings.ipynb #074543ad
 def _training_problems(t, longest):
     "Rules of a `TrainingSettings` whose counts are positive, for a model of so many positions."
     if t.warmup_steps + t.decay_steps > t.train_steps:
@@ -357,7 +387,8 @@ def recipe_problems(
         yield 'slurm_partition', 'is empty, and executor is slurm; name a queue (sinfo lists them)'
     yield from _corpus_problems(r.corpus)
     yield from _mixture_problems(r.mixture)
-    if outside: return # the rules below divide by sizes
+    if outside:
+        return # the rules below divide by sizes
     yield from _model_problems(r.model)
     yield from _training_problems(r.training, r.model.max_position_embeddings)
 
@@ -370,7 +401,8 @@ def _typed(section, path, name):
     for key, text in section.items():
         if key not in known:
             raise RecipeError(f'{_place(path, name, key)}: unknown key {_short(key)!r}; {_nearest(key, known)}')
-        try: values[key] = parse_value(text, known[key])
+        try:
+            values[key] = parse_value(text, known[key])
         except (ValueError, KeyError):
             kind = _KINDS[getattr(known[key], '__name__', None) or typing.get_origin(known[key]).__name__]
             raise RecipeError(f'{_place(path, name, key)}, key {key}: {_short(text)!r} is not {kind}') from None
@@ -390,7 +422,8 @@ def load_recipe(
     values = _typed(ini[name], path, name)
     groups = {g: cls(**{f.name: values.pop(f'{g}.{f.name}') for f in fields(cls)}) for g, cls in _GROUPS.items()}
     recipe = Recipe(name=name, **values, **groups)
-    for key, problem in recipe_problems(recipe): raise RecipeError(f'{_place(path, name, key)}, key {key}: {problem}')
+    for key, problem in recipe_problems(recipe):
+        raise RecipeError(f'{_place(path, name, key)}, key {key}: {problem}')
     return recipe
 
 # %% ../nbs/010_settings.ipynb #9a26f6c9
@@ -409,6 +442,17 @@ def recipe_table(
     "Recipes beside each other, one row per key."
     import pandas as pd
     def flat(r):
-        return {k: v for g, x in asdict(r).items() if g != 'name' for k, v in ({f'{g}.{n}': y for n, y in x.items()} if g in _GROUPS else {g: x}).items()}
-    cell = lambda v: ', '.join(f'{k} {x}' for k, x in v.items()) if isinstance(v, dict) else ', '.join(v) if isinstance(v, tuple) else str(v)
-    return pd.DataFrame({n: {k: cell(v) for k, v in flat(load_recipe(n, path)).items()} for n in names or recipe_names(path)})
+        return {
+            k: v
+            for g, x in asdict(r).items()
+            if g != 'name'
+            for k, v in ({f'{g}.{n}': y for n, y in x.items()} if g in _GROUPS else {g: x}).items()
+        }
+    cell = lambda v: (
+        ', '.join(f'{k} {x}' for k, x in v.items())
+        if isinstance(v, dict)
+        else ', '.join(v) if isinstance(v, tuple) else str(v)
+    )
+    return pd.DataFrame(
+        {n: {k: cell(v) for k, v in flat(load_recipe(n, path)).items()} for n in names or recipe_names(path)}
+    )

@@ -40,7 +40,11 @@ class Measurement:
     )->dict: # name, unit, ours, peer, peer_name, ratio, better, tokens_or_items, versions
         "As `smollm-nb bench --json` prints it."
         d = asdict(self)
-        return {k: d[k] for k in ('name', 'unit', 'ours', 'peer', 'peer_name')} | dict(ratio=self.ratio) | {k: d[k] for k in ('better', 'tokens_or_items', 'versions')}
+        return (
+            {k: d[k] for k in ('name', 'unit', 'ours', 'peer', 'peer_name')}
+            | dict(ratio=self.ratio)
+            | {k: d[k] for k in ('better', 'tokens_or_items', 'versions')}
+        )
 
 def compared_versions(
     *packages:str, # Names as pip knows them
@@ -50,6 +54,7 @@ def compared_versions(
     kind = torch.backends.cpu.get_cpu_capability()
     return ', '.join(f'{p} {version(p)}' + (f' on {kind}' if p == 'torch' else '') for p in packages)
 
+# %% ../../nbs/benchmarks/900_benchmarks.ipynb #c237c062
 def in_turn(
     ours,            # Function without arguments
     peer,            # Function without arguments
@@ -58,7 +63,8 @@ def in_turn(
 )->tuple[float,float]: # Median seconds of each
     "Time two functions alternately."
     def seconds(f):
-        start = clock(); f()
+        start = clock()
+        f()
         return clock() - start
     ours(), peer()
     pairs = [(seconds(ours), seconds(peer)) for _ in range(repeats)]
@@ -69,14 +75,19 @@ def _compete(module, name, arguments, pipe):
     "What a contestant's process does: prepare, then work whenever it is asked."
     import importlib, logging
     from loguru import logger
-    logger.remove(); logging.disable(logging.CRITICAL)
+    logger.remove()
+    logging.disable(logging.CRITICAL)
     try:
-        work = getattr(importlib.import_module(module), name)(*arguments); next(work)
+        work = getattr(importlib.import_module(module), name)(*arguments)
+        next(work)
         while pipe.recv():
-            start = time.perf_counter(); out = next(work)
+            start = time.perf_counter()
+            out = next(work)
             pipe.send((time.perf_counter() - start, peak_memory(), out))
-    except BaseException as e: pipe.send(f'{type(e).__name__}: {e}')
+    except BaseException as e:
+        pipe.send(f'{type(e).__name__}: {e}')
 
+# %% ../../nbs/benchmarks/900_benchmarks.ipynb #f1abff6b
 class Contestant:
     "A generator function in a process of its own: prepares up to its first yield, then works once per turn."
     def __init__(self,
@@ -89,22 +100,33 @@ class Contestant:
         self.name, ctx = name, get_context('spawn')
         self.pipe, theirs = ctx.Pipe()
         self.process = ctx.Process(target=benchmarks._compete, args=(module, name, arguments, theirs), daemon=True)
-        self.process.start(); theirs.close()
+        self.process.start()
+        theirs.close()
 
     def turn(self,
     )->tuple[float,float,object]: # Seconds of the work, peak memory of the process in MB, what came out
         "Do the work once."
-        try: self.pipe.send(True); out = self.pipe.recv()
-        except (EOFError, OSError): self.process.join(); out = f'killed (exit code {self.process.exitcode})'
-        if isinstance(out, str): raise UserError(f'benchmark: {self.name} failed: {out}')
+        try:
+            self.pipe.send(True)
+            out = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            out = f'killed (exit code {self.process.exitcode})'
+        if isinstance(out, str):
+            raise UserError(f'benchmark: {self.name} failed: {out}')
         return out
 
     def __enter__(self): return self
 
     def __exit__(self, *exc):
-        try: self.pipe.send(False) # the process ends by itself, unless it is dead or stuck
-        except OSError: pass
-        self.process.join(5); self.process.kill(); self.process.join(); self.pipe.close()
+        try:
+            self.pipe.send(False) # the process ends by itself, unless it is dead or stuck
+        except OSError:
+            pass
+        self.process.join(5)
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
 
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #06dde108
 def _inference():
@@ -130,7 +152,8 @@ def run_bench(
     progress:bool=False, # Say on the error stream what was measured
 )->list[dict]:     # One row per comparison
     "Measure one area."
-    if area not in _AREAS: raise UserError(f'unknown area {area!r}; choose one of {", ".join(_AREAS)}')
+    if area not in _AREAS:
+        raise UserError(f'unknown area {area!r}; choose one of {", ".join(_AREAS)}')
     from tqdm.auto import tqdm
     return [m.row() for m in tqdm(_AREAS[area](), desc=f'bench {area}', unit='pair', disable=not progress)]
 

@@ -28,7 +28,10 @@ def bench_pages(
     from datatrove.data import Document
     from smollm_nb.corpus.sources import SetAside, docstring_pages, sample_pages
     pages = list(islice(chain(sample_pages(SetAside()), docstring_pages(modules, SetAside())), n))
-    return pages + [Document(text=f'{p.text}\n<p>Copy {i}.</p>', id=f'{p.id}#{i}', metadata=p.metadata) for i, p in zip(range(n - len(pages)), cycle(pages))]
+    return pages + [
+        Document(text=f'{p.text}\n<p>Copy {i}.</p>', id=f'{p.id}#{i}', metadata=p.metadata)
+        for i, p in zip(range(n - len(pages)), cycle(pages))
+    ]
 
 def _write_texts(n, path):
     "Extracted texts of pages, as JSON lines."
@@ -46,7 +49,8 @@ def measured(
     *arguments, # Its arguments
 )->tuple[float,float,object]: # Seconds of the work, peak memory in MB, what came out
     "Let a contestant work once, in a new process."
-    with Contestant('smollm_nb.benchmarks.corpus', name, *arguments) as c: return c.turn()
+    with Contestant('smollm_nb.benchmarks.corpus', name, *arguments) as c:
+        return c.turn()
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #72c68321
 def _documents(path):
@@ -54,25 +58,38 @@ def _documents(path):
     return [Document(text=r['text'], id=r['id']) for r in read_jsonl(path)]
 
 def _through(steps, docs):
-    for s in steps: docs = s.run(docs, 0, 1)
+    for s in steps:
+        docs = s.run(docs, 0, 1)
     return docs
 
 def our_filters(path):
     "Gopher's, C4's and FineWeb's rules of `web_steps`, and masked addresses."
     from smollm_nb.corpus.web import MaskStep, web_steps, words_of
-    docs = _documents(path); words_of('ready')
+    docs = _documents(path)
+    words_of('ready')
     with tempfile.TemporaryDirectory() as d:
         yield
         yield [d.id for d in _through([*web_steps(d)[2:], MaskStep()], docs)]
 
 def their_filters(path):
     "datatrove's own steps."
-    from datatrove.pipeline.filters import C4QualityFilter, FineWebQualityFilter, GopherQualityFilter, GopherRepetitionFilter
+    from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
+                                            GopherRepetitionFilter)
     from datatrove.pipeline.formatters import PIIFormatter
     from datatrove.utils.text import split_into_words
-    docs = _documents(path); split_into_words('ready')
+    docs = _documents(path)
+    split_into_words('ready')
     yield
-    yield [d.id for d in _through([GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(filter_no_terminal_punct=False), FineWebQualityFilter(), PIIFormatter()], docs)]
+    yield [
+        d.id
+        for d in _through(
+            [
+                GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(filter_no_terminal_punct=False),
+                FineWebQualityFilter(), PIIFormatter()
+            ],
+            docs,
+        )
+    ]
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #503cd53e
 def our_minhash(path):
@@ -85,17 +102,21 @@ def our_minhash(path):
 def their_minhash(path):
     "datatrove's four stages at the same parameters, in one process."
     from datatrove.data import Document
-    from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter, MinhashDedupSignature
+    from datatrove.pipeline.dedup import (MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter,
+                                          MinhashDedupSignature)
     from datatrove.pipeline.dedup.minhash import MinhashConfig
     from datatrove.utils.text import split_into_words
-    texts = _texts(path); split_into_words('ready')
-    config, docs = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8), lambda: [Document(t, str(i)) for i, t in enumerate(texts)]
+    texts = _texts(path)
+    split_into_words('ready')
+    config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
+    docs = lambda: [Document(t, str(i)) for i, t in enumerate(texts)]
     with tempfile.TemporaryDirectory() as d, open(os.devnull, 'w') as null:
         from contextlib import redirect_stderr
         yield
         with redirect_stderr(null): # its progress bars
             MinhashDedupSignature(f'{d}/signatures', config).run(docs())
-            for b in range(14): MinhashDedupBuckets(f'{d}/signatures', f'{d}/buckets', config=config).run(rank=b, world_size=14)
+            for b in range(14):
+                MinhashDedupBuckets(f'{d}/signatures', f'{d}/buckets', config=config).run(rank=b, world_size=14)
             MinhashDedupCluster(f'{d}/buckets', f'{d}/remove', config=config).run()
             kept = [int(doc.id) for doc in MinhashDedupFilter(f'{d}/remove').run(docs())]
         yield kept
@@ -113,17 +134,21 @@ def _tokenizer(path):
 def our_pack(path, seq_len=2048):
     "Encode, write a shard, draw all rows of an epoch; returns the tokens."
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
-    tokenizer, texts = _tokenizer(path), _texts(path)*4; tokenizer.core.encode_batch_fast(texts[:50])
+    tokenizer, texts = _tokenizer(path), _texts(path)*4
+    tokenizer.core.encode_batch_fast(texts[:50])
     with tempfile.TemporaryDirectory() as d:
         yield
         tokens = write_shard(Path(d)/'all.bin', encode_documents(tokenizer, texts))
         mixture = PackedMixture(dict(all=TokenShard(Path(d)/'all.bin')), dict(all=1.), seq_len, 0)
-        for step in range(tokens//seq_len//8): mixture.batch(step, 8)
+        for step in range(tokens//seq_len//8):
+            mixture.batch(step, 8)
         yield tokens - len(texts) # without the end marks
 
 def their_pack(path):
     "Only encode; returns the tokens."
-    tokenizer, texts = _tokenizer(path), _texts(path)*4; tokenizer.core.encode_special_tokens = True; tokenizer.core.encode_batch_fast(texts[:50])
+    tokenizer, texts = _tokenizer(path), _texts(path)*4
+    tokenizer.core.encode_special_tokens = True
+    tokenizer.core.encode_batch_fast(texts[:50])
     yield
     yield sum(len(e.ids) for e in tokenizer.core.encode_batch_fast(texts, add_special_tokens=False))
 
@@ -140,23 +165,50 @@ def write_warc(
         writer = WARCWriter(f, gzip=True)
         for i, p in enumerate(pages):
             headers = StatusAndHeaders('200 OK', [('Content-Type', 'text/html; charset=utf-8')], protocol='HTTP/1.1')
-            writer.write_record(writer.create_warc_record(f'http://page.example/{i}', 'response', payload=BytesIO(p.text.encode('utf-8', 'replace')), http_headers=headers))
+            writer.write_record(
+                writer.create_warc_record(
+                    f'http://page.example/{i}', 'response', payload=BytesIO(p.text.encode('utf-8', 'replace')),
+                    http_headers=headers
+                )
+            )
 
+# %% ../../nbs/benchmarks/940_corpus.ipynb #923c0a96
 def whole_way(warc, seq_len=2048):
     "WARC file to rows of tokens; returns pages read, documents kept, rows drawn."
     from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     from smollm_nb.corpus.sources import SourceStep
     from smollm_nb.corpus.web import MaskStep, extract_text, language, web_steps, words_of
-    tokenizer = _tokenizer(warc); extract_text('<p>ready</p>'); words_of('ready'); language('ready')
+    tokenizer = _tokenizer(warc)
+    extract_text('<p>ready</p>')
+    words_of('ready')
+    language('ready')
     with tempfile.TemporaryDirectory() as t:
-        d = Path(t); source = SourceStep('web', d/'aside', sources=('warc',), page_modules=(), docstring_modules=(), source_path=str(warc))
+        d = Path(t)
+        source = SourceStep(
+            'web', d / 'aside', sources=('warc',), page_modules=(), docstring_modules=(), source_path=str(warc)
+        )
         yield
-        kept = sum(1 for _ in _through([*web_steps(d/'dropped', min_alpha=.65), MaskStep(), JsonlWriter(str(d/'kept'), compression='zstd')], source.run(rank=0, world_size=1)))
-        tokens = write_shard(d/'all.bin', encode_documents(tokenizer, (r['text'] for p in sorted((d/'kept').glob('*')) for r in read_jsonl(p))))
+        kept = sum(
+            1
+            for _ in _through(
+                [
+                    *web_steps(d / 'dropped', min_alpha=0.65),
+                    MaskStep(),
+                    JsonlWriter(str(d / 'kept'), compression='zstd'),
+                ],
+                source.run(rank=0, world_size=1),
+            )
+        )
+        tokens = write_shard(
+            d / 'all.bin',
+            encode_documents(tokenizer, (r['text'] for p in sorted((d / 'kept').glob('*')) for r in read_jsonl(p))),
+        )
         rows = tokens//seq_len # none if no page was kept
-        if rows: mixture = PackedMixture(dict(all=TokenShard(d/'all.bin')), dict(all=1.), seq_len, 0)
-        for step in range(rows): mixture.batch(step, 1)
+        if rows:
+            mixture = PackedMixture(dict(all=TokenShard(d/'all.bin')), dict(all=1.), seq_len, 0)
+        for step in range(rows):
+            mixture.batch(step, 1)
         yield source.stats['documents'].total, kept, rows
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #b5b6fd89
@@ -166,7 +218,11 @@ def _in_turn(ours, peer, path, repeats):
     return median(a[0] for a, _ in pairs), median(b[0] for _, b in pairs), pairs[0][0][2], pairs[0][1][2]
 
 def _same(name, same):
-    if not same: raise UserError(f'bench corpus: {name}: ours and the peer came to different results, so their speeds cannot be compared; run nbs/benchmarks/940_corpus.ipynb to see where')
+    if not same:
+        raise UserError(
+            f'bench corpus: {name}: ours and the peer came to different results, so their speeds cannot be compared;'
+            ' run nbs/benchmarks/940_corpus.ipynb to see where'
+        )
 
 def memory_growth(
     pages,          # Pages of the smallest corpus
@@ -177,11 +233,13 @@ def memory_growth(
     with tempfile.TemporaryDirectory() as d:
         _save_tokenizer(d)
         for k in times:
-            write_warc(found[::max(times)//k], Path(d)/'pages.warc.gz') # every so many, so that long and short pages are mixed alike
+            # every so many, so that long and short pages are mixed alike
+            write_warc(found[::max(times)//k], Path(d)/'pages.warc.gz')
             seconds, peak, (read, kept, packed) = measured('whole_way', Path(d)/'pages.warc.gz')
             rows.append(dict(times=k, pages=read, kept=kept, rows=packed, seconds=seconds, peak_mb=peak))
     return rows
 
+# %% ../../nbs/benchmarks/940_corpus.ipynb #669222c7
 def corpus_measurements(
     texts:int=2000, # Texts of the first three comparisons
     pages:int=40,   # Pages of the smallest corpus whose memory is measured
@@ -190,12 +248,23 @@ def corpus_measurements(
     "filters, minhash, pack and memory_growth_100x."
     peer = f'datatrove {version("datatrove")}'
     with tempfile.TemporaryDirectory() as d:
-        path = Path(d)/'texts.jsonl'; n = _write_texts(texts, path); _save_tokenizer(d)
-        a, b, ours, theirs = _in_turn('our_filters', 'their_filters', path, repeats); _same('filters', ours == theirs)
+        path = Path(d)/'texts.jsonl'
+        n = _write_texts(texts, path)
+        _save_tokenizer(d)
+        a, b, ours, theirs = _in_turn('our_filters', 'their_filters', path, repeats)
+        _same('filters', ours == theirs)
         yield Measurement('filters', 'pages/s', n/a, n/b, 'datatrove', 'higher', n, peer)
-        a, b, ours, theirs = _in_turn('our_minhash', 'their_minhash', path, repeats); _same('minhash', abs(len(ours) - len(theirs)) < .02*n)
+        a, b, ours, theirs = _in_turn('our_minhash', 'their_minhash', path, repeats)
+        _same('minhash', abs(len(ours) - len(theirs)) < .02*n)
         yield Measurement('minhash', 'documents/s', n/a, n/b, 'datatrove', 'higher', n, peer)
-        a, b, ours, theirs = _in_turn('our_pack', 'their_pack', path, repeats); _same('pack', ours == theirs)
-        yield Measurement('pack', 'tokens/s', ours/a, theirs/b, 'tokenizers, encoding only', 'higher', ours, f'tokenizers {version("tokenizers")}')
+        a, b, ours, theirs = _in_turn('our_pack', 'their_pack', path, repeats)
+        _same('pack', ours == theirs)
+        yield Measurement(
+            'pack', 'tokens/s', ours / a, theirs / b, 'tokenizers, encoding only', 'higher', ours,
+            f'tokenizers {version("tokenizers")}'
+        )
     one, hundred = memory_growth(pages)
-    yield Measurement('memory_growth_100x', 'MB', hundred['peak_mb'], one['peak_mb'], 'the same work on 1/100 of the pages', 'lower', hundred['pages'], peer)
+    yield Measurement(
+        'memory_growth_100x', 'MB', hundred['peak_mb'], one['peak_mb'], 'the same work on 1/100 of the pages', 'lower',
+        hundred['pages'], peer
+    )

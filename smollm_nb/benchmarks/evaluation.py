@@ -35,12 +35,15 @@ def our_scores(
     from smollm_nb.model import FastLM, load_model
     from smollm_nb.machine import keep_freed_memory
     torch.set_num_threads(threads)
-    model, tokenizer = load_model(folder); model, work = FastLM(model, compiled=False, use_up=True), _requests(items)
+    model, tokenizer = load_model(folder)
+    model, work = FastLM(model, compiled=False, use_up=True), _requests(items)
     keep_freed_memory()
     yield
     while True:
-        for requests in work: yield loglikelihoods(model, tokenizer, requests)
+        for requests in work:
+            yield loglikelihoods(model, tokenizer, requests)
 
+# %% ../../nbs/benchmarks/930_evaluation.ipynb #f2e401ae
 def their_scores(
     folder,  # Model in the hub's layout
     items,   # Task to number of items
@@ -55,7 +58,13 @@ def their_scores(
     model, work = HFLM(pretrained=folder, dtype='float32', device='cpu', batch_size=batch_size), _requests(items)
     yield
     while True:
-        for requests in work: yield [s for s, _ in model.loglikelihood([Instance('loglikelihood', {}, r, i) for i, r in enumerate(requests)], disable_tqdm=True)]
+        for requests in work:
+            yield [
+                s
+                for s, _ in model.loglikelihood(
+                    [Instance('loglikelihood', {}, r, i) for i, r in enumerate(requests)], disable_tqdm=True
+                )
+            ]
 
 # %% ../../nbs/benchmarks/930_evaluation.ipynb #edd8a3ef
 def cycle(
@@ -73,9 +82,11 @@ def best_peer(
     seconds = {size: sum(s for s, _, _ in cycle(c, n)) for size, c in peers.items()}
     best = min(seconds, key=seconds.get)
     for size, c in peers.items():
-        if size != best: c.__exit__()
+        if size != best:
+            c.__exit__()
     return best, peers[best]
 
+# %% ../../nbs/benchmarks/930_evaluation.ipynb #283dfd9c
 def measure(
     ours,    # `Contestant`
     peer,    # `Contestant`
@@ -85,14 +96,29 @@ def measure(
 ):           # Iterator of `Measurement`
     "Items per second of each task, then peak memory."
     n, versions = len(items), f'{compared_versions("torch")}, {who}'
-    (first, theirs), turns = (cycle(c, n) for c in (ours, peer)), [(cycle(ours, n), cycle(peer, n)) for _ in range(repeats)]
+    (first, theirs), turns = (cycle(c, n) for c in (ours, peer)), [
+        (cycle(ours, n), cycle(peer, n)) for _ in range(repeats)
+    ]
     for k, (task, count) in enumerate(items.items()):
         worst = max(abs(a - b) for a, b in zip(first[k][2], theirs[k][2]))
-        if worst > 0.01: raise UserError(f'bench evaluation: {task}: log-likelihoods differ by {worst:.3f} nats, so their speeds cannot be compared; run nbs/benchmarks/930_evaluation.ipynb to see where')
+        if worst > 0.01:
+            raise UserError(
+                f'bench evaluation: {task}: log-likelihoods differ by {worst:.3f} nats, so their speeds cannot be'
+                ' compared; run nbs/benchmarks/930_evaluation.ipynb to see where'
+            )
         a, b = (median(t[side][k][0] for t in turns) for side in (0, 1))
         yield Measurement(task, 'items/s', count/a, count/b, who, 'higher', count, versions)
-    yield Measurement('peak_memory', 'MB', *(max(row[1] for row in turns[-1][side]) for side in (0, 1)), who, 'lower', sum(items.values()), versions)
+    yield Measurement(
+        'peak_memory',
+        'MB',
+        *(max(row[1] for row in turns[-1][side]) for side in (0, 1)),
+        who,
+        'lower',
+        sum(items.values()),
+        versions,
+    )
 
+# %% ../../nbs/benchmarks/930_evaluation.ipynb #e10bc725
 def evaluation_measurements(
     model:str='smollm2-135m-instruct', # What `load_model` takes
     repeats:int=2,                     # Counted cycles of each
@@ -101,10 +127,14 @@ def evaluation_measurements(
     "hellaswag, arc_easy, piqa and mmlu in items per second, and peak_memory, against lm-eval."
     import os
     from smollm_nb.model import load_model
-    if find_spec('lm_eval') is None: raise UserError('bench evaluation: the peer is missing; pip install lm-eval==0.4.13')
+    if find_spec('lm_eval') is None:
+        raise UserError('bench evaluation: the peer is missing; pip install lm-eval==0.4.13')
     threads = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as d, ExitStack() as stack:
-        loaded, tokenizer = load_model(model); loaded.save_pretrained(d); tokenizer.save(d); del loaded
+        loaded, tokenizer = load_model(model)
+        loaded.save_pretrained(d)
+        tokenizer.save(d)
+        del loaded
         peers = {b: stack.enter_context(Contestant(HERE, 'their_scores', d, TASKS, threads, b)) for b in batch_sizes}
         size, peer = best_peer(peers, len(TASKS))
         ours = stack.enter_context(Contestant(HERE, 'our_scores', d, TASKS, threads))

@@ -38,6 +38,7 @@ def in_transformers(
         model.save_pretrained(Path(d)/'m')
         return AutoModelForCausalLM.from_pretrained(Path(d)/'m', dtype=model.lm_head.weight.dtype).eval()
 
+# %% ../../nbs/benchmarks/920_inference.ipynb #d8025ac1
 def decode_pair(
     fast,      # A `FastLM`
     theirs,    # From `in_transformers`
@@ -49,9 +50,14 @@ def decode_pair(
     from smollm_nb.model.generate import generate, generate_batch
     B, T = prompts.shape
     def ours():
-        if B == 1: return [_ids(''.join(generate(fast, _Endless(), prompts[0].tolist(), max_new_tokens=n)))]
+        if B == 1:
+            return [_ids(''.join(generate(fast, _Endless(), prompts[0].tolist(), max_new_tokens=n)))]
         return [_ids(t) for t in generate_batch(fast, _Endless(), prompts.tolist(), max_new_tokens=n, batch_size=B)]
-    def peer(): return theirs.generate(prompts, attention_mask=torch.ones_like(prompts), max_new_tokens=n, min_new_tokens=n, do_sample=False, eos_token_id=None, pad_token_id=0)[:, T:].tolist()
+    def peer():
+        return theirs.generate(
+            prompts, attention_mask=torch.ones_like(prompts), max_new_tokens=n, min_new_tokens=n, do_sample=False,
+            eos_token_id=None, pad_token_id=0
+        )[:, T:].tolist()
     return ours, peer
 
 def prefill_pair(
@@ -79,7 +85,8 @@ def load_pair(
     def peer():
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
-        logging.disable_progress_bar(); logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
         AutoTokenizer.from_pretrained(Path(path).parent, gguf_file=Path(path).name)
         return AutoModelForCausalLM.from_pretrained(Path(path).parent, gguf_file=Path(path).name)
     return ours, peer
@@ -95,15 +102,28 @@ def plain_gguf(
     writer = gguf.GGUFWriter(path, g.metadata['general.architecture'])
     kinds = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}
     for key, value in g.metadata.items():
-        if key in ('general.architecture', 'general.file_type', 'general.quantization_version'): continue
-        if type(value) in kinds: kinds[type(value)](key, value)
-        else: writer.add_array(key, list(value) if isinstance(value, list) else value.tolist())
+        if key in ('general.architecture', 'general.file_type', 'general.quantization_version'):
+            continue
+        if type(value) in kinds:
+            kinds[type(value)](key, value)
+        else:
+            writer.add_array(key, list(value) if isinstance(value, list) else value.tolist())
     for name in g.tensors:
         w = np.ascontiguousarray(g.tensor(name))
-        if dtype == 'bf16' and w.ndim == 2: writer.add_tensor(name, torch.from_numpy(w).bfloat16().view(torch.uint16).numpy().view(np.uint8), raw_dtype=gguf.GGMLQuantizationType.BF16)
-        else: writer.add_tensor(name, w)
-    writer.write_header_to_file(); writer.write_kv_data_to_file(); writer.write_tensors_to_file(); writer.close()
+        if dtype == 'bf16' and w.ndim == 2:
+            writer.add_tensor(
+                name,
+                torch.from_numpy(w).bfloat16().view(torch.uint16).numpy().view(np.uint8),
+                raw_dtype=gguf.GGMLQuantizationType.BF16,
+            )
+        else:
+            writer.add_tensor(name, w)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
+# %% ../../nbs/benchmarks/920_inference.ipynb #c23294dd
 def in_llamacpp(
     path,      # A .gguf file
     n_ctx:int, # Tokens that it makes room for
@@ -111,7 +131,10 @@ def in_llamacpp(
     "llama.cpp with as many threads as torch uses."
     import torch
     from llama_cpp import Llama
-    return Llama(str(path), n_ctx=n_ctx, n_batch=n_ctx, n_threads=torch.get_num_threads(), n_threads_batch=torch.get_num_threads(), verbose=False)
+    return Llama(
+        str(path), n_ctx=n_ctx, n_batch=n_ctx, n_threads=torch.get_num_threads(),
+        n_threads_batch=torch.get_num_threads(), verbose=False
+    )
 
 def llamacpp_decode(
     llama,  # From `in_llamacpp`
@@ -119,9 +142,12 @@ def llamacpp_decode(
     n:int,  # Tokens to write
 )->list:    # n token ids
     "Write greedily."
-    llama.reset(); llama.eval(ids); out = []
+    llama.reset()
+    llama.eval(ids)
+    out = []
     for _ in range(n):
-        if out: llama.eval(out[-1:])
+        if out:
+            llama.eval(out[-1:])
         out.append(llama.sample(temp=0.))
     return out
 
@@ -130,41 +156,77 @@ def llamacpp_prefill(
     ids,   # Token ids of the prompt
 ):
     "Read a prompt."
-    llama.reset(); llama.eval(ids)
+    llama.reset()
+    llama.eval(ids)
 
 # %% ../../nbs/benchmarks/920_inference.ipynb #7b70b3bc
 def _same(name, same):
-    if not same: raise UserError(f'bench inference: {name}: ours and the peer came to different results, so their speeds cannot be compared; run nbs/benchmarks/920_inference.ipynb to see where')
+    if not same:
+        raise UserError(
+            f'bench inference: {name}: ours and the peer came to different results, so their speeds cannot be compared;'
+            ' run nbs/benchmarks/920_inference.ipynb to see where'
+        )
 
 def _row(name, pair, n, peer, repeats, unit='tokens/s'):
     a, b = in_turn(*pair, repeats=repeats)
     versions = compared_versions('torch', 'llama_cpp_python' if peer == 'llama.cpp' else 'transformers')
-    return Measurement(name, unit, a, b, peer, 'lower', n, versions) if unit == 's' else Measurement(name, unit, n/a, n/b, peer, 'higher', n, versions)
+    return (
+        Measurement(name, unit, a, b, peer, 'lower', n, versions)
+        if unit == 's'
+        else Measurement(name, unit, n / a, n / b, peer, 'higher', n, versions)
+    )
 
 def _transformers_rows(model, dtype, new_tokens, prompt_tokens, repeats):
     "Rows of one precision against transformers."
     from smollm_nb.model.decoding import FastLM
     fast, theirs, short = FastLM(model), in_transformers(model), 'f32' if dtype == 'float32' else 'bf16'
     pair = decode_pair(fast, theirs, _random_prompts(model.config, 1, 32), new_tokens)
-    a, b = (f() for f in pair); _same(f'decode_{short}', a == b if dtype == 'float32' else len(a[0]) == len(b[0]))
+    a, b = (f() for f in pair)
+    _same(f'decode_{short}', a == b if dtype == 'float32' else len(a[0]) == len(b[0]))
     yield _row(f'decode_{short}', pair, new_tokens, 'transformers', repeats)
-    if dtype != 'float32': return
-    yield _row('decode_batch16', decode_pair(fast, theirs, _random_prompts(model.config, 16, 32), new_tokens), 16*new_tokens, 'transformers', repeats)
+    if dtype != 'float32':
+        return
+    yield _row(
+        'decode_batch16',
+        decode_pair(fast, theirs, _random_prompts(model.config, 16, 32), new_tokens),
+        16 * new_tokens,
+        'transformers',
+        repeats,
+    )
     pair = prefill_pair(fast, theirs, _random_prompts(model.config, 1, prompt_tokens))
     _same('prefill_512', (pair[0]() - pair[1]()).abs().max() < 1e-3)
     yield _row('prefill_512', pair, prompt_tokens, 'transformers', repeats)
 
+# %% ../../nbs/benchmarks/920_inference.ipynb #1f1c0a85
 def _llamacpp_rows(model, g, dtype, new_tokens, prompt_tokens, repeats):
     "Rows of one precision against llama.cpp."
     from smollm_nb.model.decoding import FastLM
     fast, short = FastLM(model), 'f32' if dtype == 'float32' else 'bf16'
     prompts, prompt = _random_prompts(model.config, 1, 32), _random_prompts(model.config, 1, prompt_tokens)
     with tempfile.TemporaryDirectory() as d:
-        plain_gguf(g, f'{d}/m.gguf', short); llama = in_llamacpp(f'{d}/m.gguf', prompt_tokens + new_tokens)
-        yield _row(f'decode_{short}_llamacpp', (decode_pair(fast, None, prompts, new_tokens)[0], lambda: llamacpp_decode(llama, prompts[0].tolist(), new_tokens)), new_tokens, 'llama.cpp', repeats)
-        if dtype == 'float32': yield _row('prefill_512_llamacpp', (prefill_pair(fast, None, prompt)[0], lambda: llamacpp_prefill(llama, prompt[0].tolist())), prompt_tokens, 'llama.cpp', repeats)
+        plain_gguf(g, f'{d}/m.gguf', short)
+        llama = in_llamacpp(f'{d}/m.gguf', prompt_tokens + new_tokens)
+        yield _row(
+            f'decode_{short}_llamacpp',
+            (
+                decode_pair(fast, None, prompts, new_tokens)[0],
+                lambda: llamacpp_decode(llama, prompts[0].tolist(), new_tokens),
+            ),
+            new_tokens,
+            'llama.cpp',
+            repeats,
+        )
+        if dtype == 'float32':
+            yield _row(
+                'prefill_512_llamacpp',
+                (prefill_pair(fast, None, prompt)[0], lambda: llamacpp_prefill(llama, prompt[0].tolist())),
+                prompt_tokens,
+                'llama.cpp',
+                repeats,
+            )
         llama.close()
 
+# %% ../../nbs/benchmarks/920_inference.ipynb #3b1e99bb
 def inference_measurements(
     path=None,              # A .gguf file; None: the packaged SmolLM2-135M-Instruct
     new_tokens:int=64,      # Tokens that each text gets
@@ -179,4 +241,5 @@ def inference_measurements(
     for dtype in ('float32', 'bfloat16'):
         model = load_model(str(path), getattr(torch, dtype))[0].requires_grad_(False)
         yield from _transformers_rows(model, dtype, new_tokens, prompt_tokens, repeats)
-        if find_spec('llama_cpp'): yield from _llamacpp_rows(model, read_gguf(path), dtype, new_tokens, prompt_tokens, repeats)
+        if find_spec('llama_cpp'):
+            yield from _llamacpp_rows(model, read_gguf(path), dtype, new_tokens, prompt_tokens, repeats)

@@ -32,6 +32,7 @@ def _settings():
     from smollm_nb.settings import load_recipe
     return load_recipe('smollm-135m').training
 
+# %% ../../nbs/benchmarks/910_training.ipynb #6632db6f
 def our_step(
     name,          # Preset, 'laptop' or 'tiny'
     rows,          # B, rows of a step
@@ -47,16 +48,20 @@ def our_step(
     torch.set_num_threads(threads)
     config, settings = _config(name), _settings()
     model, tokens = SmolLM(config), _tokens(config, rows, seq_len)
-    model.gradient_checkpointing = checkpointing; model.compile_blocks()
+    model.gradient_checkpointing = checkpointing
+    model.compile_blocks()
     optimizer = make_optimizer(model, settings)
     if dtype == 'auto':
         dtype = choose_dtype(model, tokens)
     yield
     while True:
-        optimizer.zero_grad(); loss = train_step(model, tokens, rows, dtype)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip); optimizer.step()
+        optimizer.zero_grad()
+        loss = train_step(model, tokens, rows, dtype)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip)
+        optimizer.step()
         yield loss
 
+# %% ../../nbs/benchmarks/910_training.ipynb #de3f4848
 def their_step(
     name,    # Preset, or 'tiny'
     rows,    # B, rows of a step
@@ -71,16 +76,23 @@ def their_step(
     from smollm_nb.training import make_optimizer
     torch.set_num_threads(threads)
     config, settings = _config(name), _settings()
-    model, tokens = LlamaForCausalLM(LlamaConfig(**{k: v for k, v in config.to_dict().items() if k not in ('architectures', 'model_type')})), _tokens(config, rows, seq_len)[:, :-1]
+    model = LlamaForCausalLM(
+        LlamaConfig(**{k: v for k, v in config.to_dict().items() if k not in ('architectures', 'model_type')})
+    )
+    tokens = _tokens(config, rows, seq_len)[:, :-1]
     model.load_state_dict(SmolLM(config).state_dict())
     optimizer, run = make_optimizer(model, settings), torch.compile(model) if 'compiled' in setting else model
     yield
     while True:
         optimizer.zero_grad()
-        with nullcontext() if 'float32' in setting else torch.autocast('cpu', torch.bfloat16): loss = run(input_ids=tokens, labels=tokens).loss
-        loss.backward(); torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip); optimizer.step()
+        with nullcontext() if 'float32' in setting else torch.autocast('cpu', torch.bfloat16):
+            loss = run(input_ids=tokens, labels=tokens).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip)
+        optimizer.step()
         yield loss.item()
 
+# %% ../../nbs/benchmarks/910_training.ipynb #43706811
 def matrix_product(
     threads, # Threads of torch
 ):           # Yields nothing, then operations per second again and again
@@ -91,7 +103,8 @@ def matrix_product(
     torch.set_num_threads(threads)
     dtype = min(DTYPES, key=product_seconds)
     yield
-    while True: yield measure_matrix_rate(dtype)
+    while True:
+        yield measure_matrix_rate(dtype)
 
 # %% ../../nbs/benchmarks/910_training.ipynb #761448f9
 SETTINGS = ('float32', 'float32 compiled', 'bfloat16', 'bfloat16 compiled')
@@ -115,23 +128,30 @@ def best_peer(
     "transformers in its fastest setting."
     tried = {}
     for s in settings:
-        c = Contestant(HERE, 'their_step', name, rows, seq_len, s, threads); c.turn()
+        c = Contestant(HERE, 'their_step', name, rows, seq_len, s, threads)
+        c.turn()
         tried[s] = c.turn()[0], c
     best = min(tried, key=lambda s: tried[s][0])
-    for s, (_, c) in tried.items(): stack.push(c) if s == best else c.__exit__()
+    for s, (_, c) in tried.items():
+        stack.push(c) if s == best else c.__exit__()
     return best, tried[best][1]
 
+# %% ../../nbs/benchmarks/910_training.ipynb #51856efe
 def race(
     contestants, # `Contestant`s that have had their first turn
     repeats:int, # Turns of each
-)->list[tuple[float,float]]: # Median seconds and peak memory of each; a contestant that measures itself gives what came out instead of seconds
+)->list[tuple[float,float]]: # Median seconds (of `matrix_product`: operations per second) and peak memory of each
     "Let contestants take turns."
     turns = [[c.turn() for c in contestants] for _ in range(repeats)]
-    return [(median(out if c.name == 'matrix_product' else s for s, _, out in column), column[-1][1]) for c, column in zip(contestants, zip(*turns))]
+    return [
+        (median(out if c.name == 'matrix_product' else s for s, _, out in column), column[-1][1])
+        for c, column in zip(contestants, zip(*turns))
+    ]
 
 def _pair(name, unit, ours, peer, who, tokens, better='higher'):
     return Measurement(name, unit, ours, peer, who, better, tokens, compared_versions('torch', 'transformers'))
 
+# %% ../../nbs/benchmarks/910_training.ipynb #0af604f0
 def measure_rows(
     name,         # Preset, or 'tiny'
     rows,         # B
@@ -146,18 +166,25 @@ def measure_rows(
     tokens, shape = rows*seq_len, f'{rows}x{seq_len}'
     with ExitStack() as stack:
         setting, peer = best_peer(name, rows, seq_len, threads, stack, settings)
-        ours, again = (stack.enter_context(Contestant(HERE, 'our_step', name, rows, seq_len, c, threads)) for c in (False, True))
-        field = [ours, peer, stack.enter_context(Contestant(HERE, 'matrix_product', threads))] + ([again] if memory else [])
-        for c in (field[0], *field[3:]): c.turn()
+        ours, again = (
+            stack.enter_context(Contestant(HERE, 'our_step', name, rows, seq_len, c, threads)) for c in (False, True)
+        )
+        field = [ours, peer, stack.enter_context(Contestant(HERE, 'matrix_product', threads))] + (
+            [again] if memory else []
+        )
+        for c in (field[0], *field[3:]):
+            c.turn()
         (s, mb), (their_s, their_mb), (peak, _), *rest = race(field, repeats)
         work, who = tokens*flops_per_token(_config(name), (seq_len + 1)/2)/1e9, f'transformers, {setting}'
         yield _pair(f'step_{shape}', 'tokens/s', tokens/s, tokens/their_s, who, tokens)
         yield _pair(f'mfu_{shape}', 'GFLOP/s', work/s, peak/1e9, 'matrix product', tokens)
-        if not memory: return
+        if not memory:
+            return
         yield _pair(f'peak_memory_{shape}', 'MB', mb, their_mb, who, tokens, 'lower')
         yield _pair(f'peak_memory_{shape}_checkpointing', 'MB', rest[0][1], their_mb, who, tokens, 'lower')
         yield _pair(f'step_{shape}_checkpointing', 'tokens/s', tokens/rest[0][0], tokens/s, 'the same without', tokens)
 
+# %% ../../nbs/benchmarks/910_training.ipynb #a5d5c592
 def measure_auto(
     name,    # Preset, 'laptop' or 'tiny'
     rows,    # B
@@ -170,13 +197,17 @@ def measure_auto(
     with ExitStack() as stack:
         field = {d: stack.enter_context(Contestant(HERE, 'our_step', name, rows, seq_len, False, threads, d))
                  for d in ('auto', *DTYPES)}
-        for c in field.values(): c.turn()
+        for c in field.values():
+            c.turn()
         first = {d: c.turn()[0] for d, c in field.items()}
         best = min(DTYPES, key=first.get)
         close = ['auto', *(d for d in DTYPES if first[d] < 2*first[best])]
         seconds = dict(zip(close, (s for s, _ in race([field[d] for d in close], repeats))))
     best, tokens = min(close[1:], key=seconds.get), rows*seq_len
-    return _pair(f'auto_{rows}x{seq_len}', 'tokens/s', tokens/seconds['auto'], tokens/seconds[best], f'dtype = {best}', tokens)
+    return _pair(
+        f'auto_{rows}x{seq_len}', 'tokens/s', tokens / seconds['auto'], tokens / seconds[best], f'dtype = {best}',
+        tokens
+    )
 
 def training_measurements(
     name:str='smollm-135m', # Preset
@@ -198,10 +229,14 @@ def profile_step(
 )->dict:                    # Seconds by kind of work
     "One training step, taken apart by the profiler."
     from torch.profiler import ProfilerActivity, profile
-    step = our_step(name, rows, seq_len, False, threads); next(step)
-    for _ in range(2): next(step)
-    with profile(activities=[ProfilerActivity.CPU]) as p: next(step)
+    step = our_step(name, rows, seq_len, False, threads)
+    next(step)
+    for _ in range(2):
+        next(step)
+    with profile(activities=[ProfilerActivity.CPU]) as p:
+        next(step)
     kinds = {'aten::mm': 'matrix products', 'aten::bmm': "attention's products", 'aten::_fused_adamw_': 'optimizer'}
     parts = dict.fromkeys([*kinds.values(), 'passes'], 0.)
-    for e in p.key_averages(): parts[kinds.get(e.key, 'passes')] += e.self_cpu_time_total/1e6
+    for e in p.key_averages():
+        parts[kinds.get(e.key, 'passes')] += e.self_cpu_time_total/1e6
     return parts

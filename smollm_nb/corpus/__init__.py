@@ -19,4 +19,8 @@ from .tokenizer import train_tokenizer
 from .mixture import PackedMixture, TokenShard, encode_documents, write_shard
 
 # %% ../../nbs/corpus/100_corpus.ipynb #bc519695
-_all_ = ['Topic', 'choose_topics', 'load_topics', 'TopicIndex', 'cut_passages', 'build_prompt', 'plan_prompts', 'write_documents', 'deduplicate', 'minhash_signatures', 'Decontaminator', 'train_tokenizer', 'PackedMixture', 'TokenShard', 'encode_documents', 'write_shard']
+_all_ = [
+    'Topic', 'choose_topics', 'load_topics', 'TopicIndex', 'cut_passages', 'build_prompt', 'plan_prompts',
+    'write_documents', 'deduplicate', 'minhash_signatures', 'Decontaminator', 'train_tokenizer', 'PackedMixture',
+    'TokenShard', 'encode_documents', 'write_shard'
+]

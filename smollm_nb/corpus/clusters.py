@@ -22,17 +22,20 @@ def dbscan(
     min_points:int,    # Points in a dense neighbourhood, the point itself included
 )->np.ndarray:         # (n,) cluster of each point from 0, or `NOISE`
     "Clusters of points that dense neighbourhoods connect."
-    points = np.asarray(points, float); labels, cluster = np.full(len(points), NOISE), 0
+    points = np.asarray(points, float)
+    labels, cluster = np.full(len(points), NOISE), 0
     squares = (points**2).sum(1)
     near = [np.flatnonzero(squares + squares[i] - 2*points @ points[i] <= eps**2 + 1e-12) for i in range(len(points))]
     for i in range(len(points)):
-        if labels[i] != NOISE or len(near[i]) < min_points: continue
+        if labels[i] != NOISE or len(near[i]) < min_points:
+            continue
         labels[i], reach = cluster, [i]
         while reach:
             for j in near[reach.pop()]:
                 if labels[j] == NOISE:
                     labels[j] = cluster
-                    if len(near[j]) >= min_points: reach.append(j) # a core hands on, an edge does not
+                    if len(near[j]) >= min_points:
+                        reach.append(j) # a core hands on, an edge does not
         cluster += 1
     return labels
 
@@ -44,8 +47,13 @@ def project(
 )->np.ndarray:           # (n, 2), standard deviation 1
     "Place vectors on a plane so that neighbours by angle stay neighbours."
     from sklearn.manifold import TSNE
-    if len(vectors) < 5: raise UserError(f'{len(vectors)} pages are too few for a map; give at least 5')
-    plane = TSNE(perplexity=min(neighbours, (len(vectors) - 1)/3), metric='cosine', init='random', random_state=seed).fit_transform(np.asarray(vectors, np.float32)).astype(float)
+    if len(vectors) < 5:
+        raise UserError(f'{len(vectors)} pages are too few for a map; give at least 5')
+    plane = (
+        TSNE(perplexity=min(neighbours, (len(vectors) - 1) / 3), metric='cosine', init='random', random_state=seed)
+        .fit_transform(np.asarray(vectors, np.float32))
+        .astype(float)
+    )
     plane -= plane.mean(0)
     return plane/plane.std()
 
@@ -61,7 +69,8 @@ def cluster_names(
     words = [set(_WORD.findall(t.lower())) for t in texts]
     everywhere, names = Counter(w for ws in words for w in ws), {}
     for c in sorted(set(labels) - {NOISE}):
-        inside = [ws for ws, l in zip(words, labels) if l == c]; here = Counter(w for ws in inside for w in ws)
+        inside = [ws for ws, l in zip(words, labels) if l == c]
+        here = Counter(w for ws in inside for w in ws)
         score = lambda w: here[w]/len(inside)*np.log(len(words)/everywhere[w])
         names[int(c)] = ', '.join(sorted(here, key=lambda w: (-score(w), w))[:k])
     return names
@@ -74,6 +83,7 @@ def nearest_cluster(
 )->np.ndarray:          # (m,) cluster of the nearest neighbour by angle
     "Give new pages the cluster of the clustered page that is nearest."
     keep = np.asarray(labels) != NOISE
-    if not keep.any(): raise UserError('no page has a cluster; take a larger radius or fewer points')
+    if not keep.any():
+        raise UserError('no page has a cluster; take a larger radius or fewer points')
     unit = lambda v: v/np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
     return np.asarray(labels)[keep][(unit(vectors) @ unit(known[keep]).T).argmax(1)]

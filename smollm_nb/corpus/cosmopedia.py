@@ -27,23 +27,45 @@ AUDIENCES = { # audience -> (who reads, how to write for them)
     'researchers': ('researchers in the field', 'Discuss details, limits and open questions.'),
     'professionals': ('professionals', 'Write soberly, as a journal would.')}
 
-FORMATS = { # format -> what to write; {reader} and {topic} are filled in
-    'textbook_narrative': 'a section of a textbook for {reader} that explains {topic} step by step, with examples from daily life',
-    'textbook_academic': 'a detailed section of a textbook for {reader} that explains {topic} step by step, with definitions and worked examples',
+FORMATS = {  # format -> what to write; {reader} and {topic} are filled in
+    'textbook_narrative': (
+        'a section of a textbook for {reader} that explains {topic} step by step, with examples from daily life'
+    ),
+    'textbook_academic': (
+        'a detailed section of a textbook for {reader} that explains {topic} step by step, with definitions and worked'
+        ' examples'
+    ),
     'blog': 'a blog post for {reader} that explains {topic}, one idea after the other, in a friendly voice',
     'wikihow': 'a practical guide for {reader} on {topic}, in steps, with the reason for each step',
-    'story_children': 'a story for {reader} in which somebody finds out about {topic}, with some dialogue and a happy end',
-    'story_morality': 'a story for {reader} around {topic} in which somebody has to decide what is right, and lives with what follows',
-    'story_problem_solving': 'a story for {reader} in which people solve a problem that has to do with {topic}, one attempt after the other',
-    'story_forum': 'a true-sounding account for {reader}, as in a forum, of an experience with {topic} and what was learned from it',
-    'story_reddit': 'a post for {reader}, as on Reddit, about an odd everyday event around {topic} and how it ended'}
+    'story_children': (
+        'a story for {reader} in which somebody finds out about {topic}, with some dialogue and a happy end'
+    ),
+    'story_morality': (
+        'a story for {reader} around {topic} in which somebody has to decide what is right, and lives with what follows'
+    ),
+    'story_problem_solving': (
+        'a story for {reader} in which people solve a problem that has to do with {topic}, one attempt after the other'
+    ),
+    'story_forum': (
+        'a true-sounding account for {reader}, as in a forum, of an experience with {topic} and what was learned'
+        ' from it'
+    ),
+    'story_reddit': 'a post for {reader}, as on Reddit, about an odd everyday event around {topic} and how it ended',
+}
 
-BANS = 'Write only the text itself, in your own words, and begin at once: no title, no greeting, no stock opening such as "Once upon a time", no pictures.'
-SYSTEM = 'You are an author of textbooks and stories. You answer with the finished text and nothing else.' # system turn of each request
+BANS = (
+    'Write only the text itself, in your own words, and begin at once: no title, no greeting, no stock opening such as'
+    ' "Once upon a time", no pictures.'
+)
+
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #8238cd74
+# system turn of each request
+SYSTEM = 'You are an author of textbooks and stories. You answer with the finished text and nothing else.'
 SEED_CHARS = 1000 # characters of a page that the writer sees
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #df34d704
-class CosmopediaError(UserError): "A plan, a prompt or a set of written documents that does not work."
+class CosmopediaError(UserError):
+    "A plan, a prompt or a set of written documents that does not work."
 
 def build_prompt(
     extract:str,    # Text of a page; its first 1,000 characters are used
@@ -52,17 +74,22 @@ def build_prompt(
     format:str,     # A key of `FORMATS`
 )->str:             # Request for a language model
     "Ask for a text of some kind, for some readers, seeded by an extract."
-    if audience not in AUDIENCES: raise CosmopediaError(f'audience {audience!r} is unknown; use one of {", ".join(AUDIENCES)}')
-    if format not in FORMATS: raise CosmopediaError(f'format {format!r} is unknown; use one of {", ".join(FORMATS)}')
+    if audience not in AUDIENCES:
+        raise CosmopediaError(f'audience {audience!r} is unknown; use one of {", ".join(AUDIENCES)}')
+    if format not in FORMATS:
+        raise CosmopediaError(f'format {format!r} is unknown; use one of {", ".join(FORMATS)}')
     reader, rule = AUDIENCES[audience]
     task = FORMATS[format].format(reader=reader, topic=f'"{topic}"' if topic else 'the subject of this background')
     return f'Background reading:\n{extract[:SEED_CHARS].strip()}\n\n{BANS} {rule} Write {task}.'
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #7dc40356
 SHARES = {'middle_school': 0.4, 'college': 0.3, 'mixed': 0.3}
-MIXED = [('young_children', 'textbook_narrative'), ('high_school', 'wikihow'), ('researchers', 'textbook_academic'), ('young_children', 'story_children'),
-         ('high_school', 'blog'), ('college', 'story_problem_solving'), ('professionals', 'textbook_academic'), ('high_school', 'story_morality'),
-         ('professionals', 'blog'), ('high_school', 'story_forum'), ('college', 'wikihow'), ('high_school', 'story_reddit')]
+MIXED = [
+    ('young_children', 'textbook_narrative'), ('high_school', 'wikihow'), ('researchers', 'textbook_academic'),
+    ('young_children', 'story_children'), ('high_school', 'blog'), ('college', 'story_problem_solving'),
+    ('professionals', 'textbook_academic'), ('high_school', 'story_morality'), ('professionals', 'blog'),
+    ('high_school', 'story_forum'), ('college', 'wikihow'), ('high_school', 'story_reddit')
+]
 
 def share_counts(
     n:int, # Prompts in all
@@ -70,7 +97,8 @@ def share_counts(
     "Whole numbers as near to the shares as they can be."
     exact = {k: round(n*s, 9) for k, s in SHARES.items()}
     counts = {k: int(x) for k, x in exact.items()}
-    for k in sorted(exact, key=lambda k: counts[k] - exact[k])[:n - sum(counts.values())]: counts[k] += 1
+    for k in sorted(exact, key=lambda k: counts[k] - exact[k])[:n - sum(counts.values())]:
+        counts[k] += 1
     return counts
 
 def styles(
@@ -79,7 +107,9 @@ def styles(
 )->list:      # n pairs (audience, format)
     "Audiences and formats of a plan, in the published shares."
     counts = share_counts(n)
-    out = [('middle_school', 'textbook_narrative')]*counts['middle_school'] + [('college', 'textbook_academic')]*counts['college']
+    out = [('middle_school', 'textbook_narrative')] * counts['middle_school'] + [
+        ('college', 'textbook_academic')
+    ] * counts['college']
     out += [MIXED[i % len(MIXED)] for i in range(counts['mixed'])]
     random.Random(seed).shuffle(out)
     return out
@@ -103,12 +133,20 @@ def plan_prompts(
     "Prompts in exact shares, spread over topics."
     found = [(t, index.search(t, pages)) for t in topics]
     seeds = [(t, hits[k]) for k in range(pages) for t, hits in found if k < len(hits)]
-    if len(seeds) < n: raise CosmopediaError(f'plan: {n} prompts asked for, {len(topics)} topics found {len(seeds)} pages; add topics, pages per topic or documents to search')
+    if len(seeds) < n:
+        raise CosmopediaError(
+            f'plan: {n} prompts asked for, {len(topics)} topics found {len(seeds)} pages; add topics, pages per topic'
+            ' or documents to search'
+        )
     return [Prompt(build_prompt(hit.passage, t.topic, audience, format), audience, format, hit.page_id)
             for (t, hit), (audience, format) in zip(seeds, styles(n, seed))]
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #1e571942
-UNIT_READERS = {'young_children': 'textbook_narrative', 'middle_school': 'textbook_narrative', 'college': 'textbook_academic', 'professionals': 'article'} # audience -> format
+# audience -> format
+UNIT_READERS = {
+    'young_children': 'textbook_narrative', 'middle_school': 'textbook_narrative', 'college': 'textbook_academic',
+    'professionals': 'article'
+}
 UNIT_CHARS = 600 # characters of a unit that the writer sees
 
 def unit_prompt(
@@ -116,12 +154,19 @@ def unit_prompt(
     audience:str, # A key of `UNIT_READERS`
 )->str:           # Request for a language model
     "Ask for a unit of a textbook to be written anew for some readers."
-    if audience not in UNIT_READERS: raise CosmopediaError(f'audience {audience!r} has no textbook units; use one of {", ".join(UNIT_READERS)}')
-    reader, rule = AUDIENCES[audience]; covered = ', '.join(f'"{u}"' for u in row['already_covered'][:5])
+    if audience not in UNIT_READERS:
+        raise CosmopediaError(f'audience {audience!r} has no textbook units; use one of {", ".join(UNIT_READERS)}')
+    reader, rule = AUDIENCES[audience]
+    covered = ', '.join(f'"{u}"' for u in row['already_covered'][:5])
     form = 'an article' if UNIT_READERS[audience] == 'article' else 'a section of a textbook'
     known = f' The readers have read about {covered}; build on that and do not explain it again.' if covered else ''
-    return f'Background reading, from "{row["book"]}", chapter "{row["chapter"]}":\n{row["extract"][:UNIT_CHARS].strip()}\n\n{BANS} {rule}{known} Write {form} for {reader} on "{row["unit"]}".'
+    return (
+        f'Background reading, from "{row["book"]}", chapter'
+        f' "{row["chapter"]}":\n{row["extract"][:UNIT_CHARS].strip()}\n\n{BANS} {rule}{known} Write {form} for {reader}'
+        f' on "{row["unit"]}".'
+    )
 
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #574f7573
 def outline_prompt(
     course:dict,  # course, level, units
     k:int,        # Which unit
@@ -129,42 +174,80 @@ def outline_prompt(
     format:str,   # A key of `FORMATS`
 )->str:           # Request for a language model
     "Ask for a unit of a course, of which only the outline is known."
-    unit = course['units'][k]; before = ', '.join(f'"{u["unit"]}"' for u in course['units'][max(k - 5, 0):k])
+    unit = course['units'][k]
+    before = ', '.join(f'"{u["unit"]}"' for u in course['units'][max(k - 5, 0):k])
     known = f' Earlier units were {before}; do not explain them again.' if before else ''
     reader, rule = AUDIENCES[audience]
     task = FORMATS[format].format(reader=reader, topic=f'"{unit["unit"]}", with {", ".join(unit["topics"])}')
-    return f'This is unit {k + 1} of the {course["level"]} course "{course["course"]}".{known}\n\n{BANS} {rule} Write {task}.'
+    return (
+        f'This is unit {k + 1} of the {course["level"]} course "{course["course"]}".{known}\n\n{BANS} {rule} Write'
+        f' {task}.'
+    )
 
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #ca6074d6
 def curated_prompts(
     n:int,    # Prompts wanted
     seed:int, # Decides the order
 )->list[Prompt]:
     "Prompts from textbook units and course outlines, in turn; each seed once before any is used again."
-    units, courses = list(read_jsonl(samples('seeds', 'textbook_units.jsonl'))), list(read_jsonl(samples('seeds', 'course_outlines.jsonl')))
-    from_units = [Prompt(unit_prompt(u, a), a, UNIT_READERS[a], f'textbook unit {u["unit"]}') for a in UNIT_READERS for u in units]
+    units = list(read_jsonl(samples('seeds', 'textbook_units.jsonl')))
+    courses = list(read_jsonl(samples('seeds', 'course_outlines.jsonl')))
+    from_units = [
+        Prompt(unit_prompt(u, a), a, UNIT_READERS[a], f'textbook unit {u["unit"]}') for a in UNIT_READERS for u in units
+    ]
     kinds = [(a, f) for a, f in MIXED if not f.startswith('story')]
-    from_courses = [Prompt(outline_prompt(c, k, *kinds[r % len(kinds)]), *kinds[r % len(kinds)], f'course unit {c["units"][k]["unit"]}') for r in range(3) for c in courses for k in range(len(c['units']))]
+    from_courses = [
+        Prompt(
+            outline_prompt(c, k, *kinds[r % len(kinds)]), *kinds[r % len(kinds)], f'course unit {c["units"][k]["unit"]}'
+        )
+        for r in range(3)
+        for c in courses
+        for k in range(len(c['units']))
+    ]
     for part, size in ((from_units, len(units)), (from_courses, len(from_courses)//3)):
-        for i in range(0, len(part), size): part[i:i + size] = random.Random(seed + i).sample(part[i:i + size], size)
-    if n > 2*min(len(from_units), len(from_courses)): raise CosmopediaError(f'plan: {n} curated prompts asked for, there are {2*min(len(from_units), len(from_courses))}; ask for fewer or add seeds to data_samples/seeds')
+        for i in range(0, len(part), size):
+            part[i:i + size] = random.Random(seed + i).sample(part[i:i + size], size)
+    if n > 2*min(len(from_units), len(from_courses)):
+        raise CosmopediaError(
+            f'plan: {n} curated prompts asked for, there are {2*min(len(from_units), len(from_courses))}; ask for fewer'
+            ' or add seeds to data_samples/seeds'
+        )
     return [(from_units, from_courses)[i % 2][i//2] for i in range(n)]
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #5762bb6a
-_OPENINGS = [re.compile(p, re.I) for p in (
-    r'(?:#+[^\n]*|\*\*[^*\n]{1,100}\*\*:?|title:[^\n]*|<<[^>\n]*>>|[-=*_]{3,})[ \t]*\n+',                               # a title or a rule on a line of its own
-    r'(?:sure|certainly|of course|absolutely|great|okay|yes)\b[^.!?:\n]{0,60}[!.:,]\s+(?=\S)',                           # the assistant agrees
-    r'here(?: is|\'s|’s| are)\b[^.!?\n]{0,160}:\s+',                                                                    # and announces
-    r'(?:hello|hi|hey|alright|greetings|dear|good (?:morning|day|evening)|ladies and gentlemen)\b[^.!?\n]{0,120}[.!?]\s+',                           # a greeting
-    r'(?:welcome|my name is|today,? (?:we|i|let)\b|let[\'’]?s (?:dive|explore|talk|take a look|get started|start|begin)|(?:i am|i\'m|i’m|we are|we\'re|we’re) (?:so |very )?(?:excited|glad|happy|thrilled|here|ready)\b|what an? (?:great|wonderful|lovely|interesting)\b)[^.!?\n]{0,240}[.!?]\s+',
-    r'in this (?:section|chapter|article|post|blog post|guide|lesson|text|passage|unit)\b[^.!?\n]{0,240}[.!?]\s+',      # the text about the text
-    r'once upon a time,?\s+')]
+_OPENINGS = [
+    re.compile(p, re.I)
+    for p in (
+        # a title or a rule on a line of its own
+        r'(?:#+[^\n]*|\*\*[^*\n]{1,100}\*\*:?|title:[^\n]*|<<[^>\n]*>>|[-=*_]{3,})[ \t]*\n+',
+        # the assistant agrees
+        r'(?:sure|certainly|of course|absolutely|great|okay|yes)\b[^.!?:\n]{0,60}[!.:,]\s+(?=\S)',
+        # and announces
+        r'here(?: is|\'s|’s| are)\b[^.!?\n]{0,160}:\s+',
+        # a greeting
+        (
+            r'(?:hello|hi|hey|alright|greetings|dear|good (?:morning|day|evening)|ladies and'
+            r' gentlemen)\b[^.!?\n]{0,120}[.!?]\s+'
+        ),
+        (
+            r'(?:welcome|my name is|today,? (?:we|i|let)\b|let[\'’]?s (?:dive|explore|talk|take a look|get'
+            r' started|start|begin)|(?:i am|i\'m|i’m|we are|we\'re|we’re) (?:so |very'
+            r' )?(?:excited|glad|happy|thrilled|here|ready)\b|what an?'
+            r' (?:great|wonderful|lovely|interesting)\b)[^.!?\n]{0,240}[.!?]\s+'
+        ),
+        # the text about the text
+        r'in this (?:section|chapter|article|post|blog post|guide|lesson|text|passage|unit)\b[^.!?\n]{0,240}[.!?]\s+',
+        r'once upon a time,?\s+',
+    )
+]
 
 def clean_opening(
     text:str, # What a model wrote
 )->str:       # The same without stock phrases at its start
     "Strip titles, greetings and announcements."
     text = text.strip()
-    while hit := next((m for p in _OPENINGS if (m := p.match(text))), None): text = text[hit.end():].strip()
+    while hit := next((m for p in _OPENINGS if (m := p.match(text))), None):
+        text = text[hit.end():].strip()
     return text[:1].upper() + text[1:]
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #2762ae20
@@ -172,26 +255,46 @@ def whole_sentences(
     text:str, # A text that may stop in mid-sentence
 )->str:       # The text up to the end of its last sentence; all of it if no sentence ends
     "Cut a text after its last whole sentence."
-    ends = [m.end() for m in re.finditer(r'[.!?]["”’\')\]*]*(?=\s|$)', text) if not re.search(r'(?:^|\n)\s*\d+$', text[:m.start()])]
+    ends = [
+        m.end()
+        for m in re.finditer(r'[.!?]["”’\')\]*]*(?=\s|$)', text)
+        if not re.search(r'(?:^|\n)\s*\d+$', text[: m.start()])
+    ]
     return text[:ends[-1]] if ends else text
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #6f9d5271
-_CLOSING = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"”’)*])|\A|\n)\s*(?:so,? )?(?:i hope (?:this|that|you)|let me know|feel free|please (?:let me|feel free|go ahead)|(?:do|would) you (?:want|like|have)|"
-                      r"what do you (?:think|say)|if you(?: have|'d like|’d like| want| need)|happy (?:writing|reading|learning)|thank you|p\.s\.|or maybe)[^.!?\n]*[.!?]*[\"”’)*]*\s*\Z", re.I)
+_CLOSING = re.compile(
+    r"(?:(?<=[.!?])|(?<=[.!?][\"”’)*])|\A|\n)\s*(?:so,? )?(?:i hope (?:this|that|you)|let me know|feel free|please"
+    r" (?:let me|feel free|go ahead)|(?:do|would) you (?:want|like|have)|"
+    r"what do you (?:think|say)|if you(?: have|'d like|’d like| want| need)|happy (?:writing|reading|learning)|thank"
+    r" you|p\.s\.|or maybe)[^.!?\n]*[.!?]*[\"”’)*]*\s*\Z",
+    re.I,
+)
 
 def clean_closing(
     text:str, # What a model wrote, ending with a whole sentence
 )->str:       # The same without courtesies at its end
     "Strip offers, wishes and questions to the user."
-    while hit := _CLOSING.search(text): text = text[:hit.start()].rstrip()
+    while hit := _CLOSING.search(text):
+        text = text[:hit.start()].rstrip()
     return text
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #aba68d48
-_REFUSAL = re.compile(r"\bas an ai\b|\blanguage model\b|\bai assistant\b|\bi(?:'m| am) sorry\b|\bi (?:can ?not|can't) (?:write|help|provide|assist|create)", re.I)
+_REFUSAL = re.compile(
+    r"\bas an ai\b|\blanguage model\b|\bai assistant\b|\bi(?:'m| am) sorry\b|\bi (?:can ?not|can't)"
+    r" (?:write|help|provide|assist|create)",
+    re.I,
+)
 _TASK = re.compile(
-    r"\b(?:the|this|your|my) (?:passage|extract|background|prompt|blog post|section|story|article|guide|writing|essay|text|paragraph|rewritten version)s? "
-    r"(?:is|was|has|have|had|will|would|can|could|should|explains?|provides?|discusses|explores|talks|begins|starts|aims|describes|highlights|contains|emphasi[sz]es|above|below)\b"
-    r"|\bi(?:'ve| have|'ll| will)? (?:also |only |just |tried to )*(?:written|rewritten|rewrite|wrote|included?|added?|edited|highlighted|explain(?:ed)?)\b|\bown words\b|\brewritten\b|\bblog post\b", re.I)
+    r"\b(?:the|this|your|my) (?:passage|extract|background|prompt|blog"
+    r" post|section|story|article|guide|writing|essay|text|paragraph|rewritten version)s? "
+    r"(?:is|was|has|have|had|will|would|can|could|should|explains?|provides?|discusses|explores|talks|begins|starts"
+    r"|aims|describes|highlights|contains|emphasi[sz]es|above|below)\b"
+    r"|\bi(?:'ve| have|'ll| will)? (?:also |only |just |tried to"
+    r" )*(?:written|rewritten|rewrite|wrote|included?|added?|edited|highlighted|explain(?:ed)?)\b|\bown"
+    r" words\b|\brewritten\b|\bblog post\b",
+    re.I,
+)
 
 def repeated_share(
     text:str, # Any text
@@ -208,10 +311,14 @@ def keep_output(
     min_tokens:int=150, # Shorter ones are dropped
 )->str|None:            # drop_reason, or None to keep it
     "Why a written text is dropped, if it is."
-    if tokens < min_tokens: return 'too_short'
-    if _REFUSAL.search(text): return 'refusal'
-    if _TASK.search(text): return 'about_the_task'
-    if repeated_share(text) > 0.15: return 'repetitive'
+    if tokens < min_tokens:
+        return 'too_short'
+    if _REFUSAL.search(text):
+        return 'refusal'
+    if _TASK.search(text):
+        return 'about_the_task'
+    if repeated_share(text) > 0.15:
+        return 'repetitive'
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #2a1ef87c
 def _model_hash(model):
@@ -222,14 +329,18 @@ def _model_hash(model):
 def _fresh(folder, fingerprint):
     "Empty a folder of batches that were written under other conditions."
     note = folder/'conditions'
-    if note.exists() and note.read_text() == fingerprint: return
+    if note.exists() and note.read_text() == fingerprint:
+        return
     shutil.rmtree(folder, ignore_errors=True)
-    with atomic_write(note) as f: f.write(fingerprint)
+    with atomic_write(note) as f:
+        f.write(fingerprint)
 
 def _row(prompt, answer, tokenizer, min_tokens):
     "A row of the hub's schema, with its drop_reason."
-    if answer is None: return asdict(prompt) | dict(text='', token_length=0, drop_reason='no_answer')
-    text = clean_closing(whole_sentences(clean_opening(answer))); tokens = len(tokenizer.encode(text))
+    if answer is None:
+        return asdict(prompt) | dict(text='', token_length=0, drop_reason='no_answer')
+    text = clean_closing(whole_sentences(clean_opening(answer)))
+    tokens = len(tokenizer.encode(text))
     return dict(prompt=prompt.prompt, text=text, token_length=tokens, audience=prompt.audience, format=prompt.format,
                 seed_data=prompt.seed_data, drop_reason=keep_output(text, tokens, min_tokens))
 
@@ -237,16 +348,21 @@ def _kept(files, reasons):
     "Rows that are kept, one by one; counts the others."
     for r in (r for f in files for r in read_jsonl(f)):
         reason = r.pop('drop_reason')
-        if reason: reasons[reason] += 1
-        else: yield r
+        if reason:
+            reasons[reason] += 1
+        else:
+            yield r
 
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #f5e2420a
 def _write(answer, prompts, out_path, batch_size, row, conditions):
     "Answer prompts batch by batch, each a file of its own, then filter; `answer` takes a start and a batch."
-    out_path = Path(out_path); parts = out_path.with_name(f'.{out_path.name}.batches')
+    out_path = Path(out_path)
+    parts = out_path.with_name(f'.{out_path.name}.batches')
     _fresh(parts, json_hash([[asdict(p) for p in prompts], batch_size, conditions]))
     for start in range(0, len(prompts), batch_size):
         batch, file = prompts[start:start + batch_size], parts/f'{start:08d}.jsonl'
-        if not file.exists(): write_jsonl(file, [row(p, a) for p, a in zip(batch, answer(start, batch))])
+        if not file.exists():
+            write_jsonl(file, [row(p, a) for p, a in zip(batch, answer(start, batch))])
     reasons = Counter()
     kept = write_jsonl(out_path, _kept(sorted(parts.glob('*.jsonl')), reasons))
     shutil.rmtree(parts)
@@ -270,23 +386,35 @@ def write_documents(
     "Write, clean and filter documents; stopped and started again, it ends in the same bytes."
     from smollm_nb.model.generate import generate_batch
     from smollm_nb.model.tokenizer import chat_prompt
-    how = dict(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty)
+    how = dict(
+        max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k,
+        repetition_penalty=repetition_penalty
+    )
     def answer(start, batch):
         asked = [chat_prompt([dict(role='user', content=p.prompt)], system=SYSTEM) for p in batch]
         return generate_batch(model, tokenizer, asked, seed=seed + start, batch_size=batch_size, **how)
-    return _write(answer, prompts, out_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens), [how, min_tokens, seed, _model_hash(model)])
+    return _write(
+        answer, prompts, out_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens),
+        [how, min_tokens, seed, _model_hash(model)]
+    )
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #ed9e1003
 def _ask(url, payload, headers, max_retries, wait):
     "A server's answer to one prompt and '', or None and what went wrong."
     from huggingface_hub.utils import http_backoff
     try:
-        response = http_backoff('POST', f'{url.rstrip("/")}/chat/completions', json=payload, headers=headers, max_retries=max_retries, base_wait_time=wait, timeout=600)
+        response = http_backoff(
+            'POST', f'{url.rstrip("/")}/chat/completions', json=payload, headers=headers, max_retries=max_retries,
+            base_wait_time=wait, timeout=600
+        )
         response.raise_for_status()
         text = response.json()['choices'][0]['message']['content']
-    except Exception as e: return None, f'{type(e).__name__}: {e}'.splitlines()[0] # whatever a server does wrong costs one prompt, not the run
+    except Exception as e:
+        # whatever a server does wrong costs one prompt, not the run
+        return None, f'{type(e).__name__}: {e}'.splitlines()[0]
     return (text, '') if isinstance(text, str) else (None, 'the answer holds no text')
 
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #7f1d876e
 def write_with_server(
     url:str,                # The server's address up to and with /v1
     model:str,              # The model's name there
@@ -309,8 +437,22 @@ def write_with_server(
     how = dict(model=model, max_tokens=max_new_tokens, temperature=temperature, top_p=top_p, **extra)
     headers = {'Authorization': f'Bearer {api_key}'} if api_key else {}
     def answer(start, batch):
-        payloads = [how | dict(seed=seed + start + i, messages=[dict(role='system', content=SYSTEM), dict(role='user', content=p.prompt)]) for i, p in enumerate(batch)]
-        with ThreadPoolExecutor(workers) as pool: answers = list(pool.map(lambda p: _ask(url, p, headers, max_retries, wait), payloads))
-        if all(a is None for a, _ in answers): raise UserError(f'{url}: no answer to {len(batch)} prompts (the last: {answers[-1][1]}); look after the server and start again, what is written is kept')
+        payloads = [
+            how
+            | dict(
+                seed=seed + start + i,
+                messages=[dict(role='system', content=SYSTEM), dict(role='user', content=p.prompt)],
+            )
+            for i, p in enumerate(batch)
+        ]
+        with ThreadPoolExecutor(workers) as pool:
+            answers = list(pool.map(lambda p: _ask(url, p, headers, max_retries, wait), payloads))
+        if all(a is None for a, _ in answers):
+            raise UserError(
+                f'{url}: no answer to {len(batch)} prompts (the last: {answers[-1][1]}); look after the server and'
+                ' start again, what is written is kept'
+            )
         return [a for a, _ in answers]
-    return _write(answer, prompts, out_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens), [how, min_tokens, seed])
+    return _write(
+        answer, prompts, out_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens), [how, min_tokens, seed]
+    )

@@ -40,8 +40,10 @@ def _windows(spans, margin, text):
     parts = []
     for start, end in sorted(spans):
         start, end = max(start - margin, 0), min(end + margin, len(text))
-        if parts and start <= parts[-1][1]: parts[-1][1] = max(end, parts[-1][1])
-        else: parts.append([start, end])
+        if parts and start <= parts[-1][1]:
+            parts[-1][1] = max(end, parts[-1][1])
+        else:
+            parts.append([start, end])
     return '\n'.join(text[a:b] for a, b in parts)
 
 # %% ../../nbs/corpus/170_decontaminate.ipynb #3f349aa4
@@ -55,6 +57,7 @@ class Contamination:
     ratio:float  # Matched characters over the item's characters
     matched:str  # The matched pieces, for looking at
 
+# %% ../../nbs/corpus/170_decontaminate.ipynb #139a4bc9
 class Decontaminator:
     "Finds documents that hold benchmark items."
     def __init__(self,
@@ -62,14 +65,20 @@ class Decontaminator:
         ngram:int=10,     # Words in a row that make a document suspicious
         ratio:float=0.5,  # Matched share of the item above which it is contaminated
     ):
-        if ngram < 1: raise UserError(f'ngram {ngram}: a run has at least one word; use 10 as published')
+        if ngram < 1:
+            raise UserError(f'ngram {ngram}: a run has at least one word; use 10 as published')
         self.ratio, self.items, self.too_short = ratio, [], []
         self.runs = {} # words in a run -> run -> items that have it
         for task, item, text in benchmark_texts:
-            text = simplified(text); words = _WORD.findall(text); n = min(ngram, len(words))
-            if n < min(SHORTEST, ngram): self.too_short.append((task, item)); continue
+            text = simplified(text)
+            words = _WORD.findall(text)
+            n = min(ngram, len(words))
+            if n < min(SHORTEST, ngram):
+                self.too_short.append((task, item))
+                continue
             index = self.runs.setdefault(n, {})
-            for i in range(len(words) - n + 1): index.setdefault(' '.join(words[i:i + n]), {})[len(self.items)] = True
+            for i in range(len(words) - n + 1):
+                index.setdefault(' '.join(words[i:i + n]), {})[len(self.items)] = True
             self.items.append((task, item, text))
 
     def _shared(self, text):
@@ -78,7 +87,8 @@ class Decontaminator:
         strings = [text[a:b] for a, b in words]
         for n, index in self.runs.items():
             for i in range(len(words) - n + 1):
-                for item in index.get(' '.join(strings[i:i + n]), ()): found.setdefault(item, []).append((words[i][0], words[i + n - 1][1]))
+                for item in index.get(' '.join(strings[i:i + n]), ()):
+                    found.setdefault(item, []).append((words[i][0], words[i + n - 1][1]))
         return found
 
     def check(self,
@@ -90,5 +100,6 @@ class Decontaminator:
             task, item, wanted = self.items[i]
             pieces = matched_pieces(_windows(spans, len(wanted), text), wanted)
             ratio = sum(map(len, pieces))/len(wanted)
-            if ratio > self.ratio and (worst is None or ratio > worst.ratio): worst = Contamination(task, item, ratio, ' … '.join(pieces))
+            if ratio > self.ratio and (worst is None or ratio > worst.ratio):
+                worst = Contamination(task, item, ratio, ' … '.join(pieces))
         return worst

@@ -20,17 +20,20 @@ from ..files import UserError
 # %% ../../nbs/corpus/160_dedup.ipynb #37666aff
 _NUMBER = re.compile(r'\d+(?:[.,،٫]\d+)?')
 _WORD = re.compile(r'[^\W_]+')
-_ASCII = str.maketrans({chr(i): chr(i) if chr(i).isalnum() else ' ' for i in range(128)}) # the same words as _WORD, in an eighth of the time
+# the same words as _WORD, in an eighth of the time
+_ASCII = str.maketrans({chr(i): chr(i) if chr(i).isalnum() else ' ' for i in range(128)})
 
 def normalized_words(
     text:str, # A document
 )->list[str]: # Its words: lower case, no punctuation, no accents, each number as "0"
     "Words of a document with everything levelled that should not tell two copies apart."
     text = _NUMBER.sub('0', text.lower())
-    if text.isascii(): return text.translate(_ASCII).split()
+    if text.isascii():
+        return text.translate(_ASCII).split()
     text = unicodedata.normalize('NFD', text)
     for c in set(text):
-        if unicodedata.category(c) == 'Mn': text = text.replace(c, '')
+        if unicodedata.category(c) == 'Mn':
+            text = text.replace(c, '')
     return _WORD.findall(text)
 
 # %% ../../nbs/corpus/160_dedup.ipynb #f088b0ca
@@ -48,13 +51,17 @@ EMPTY = np.uint32(0xFFFFFFFF) # every place of the signature of a document witho
 class _WordNumbers(dict):
     "word -> 64-bit number, computed when first met."
     def __missing__(self, word):
-        if len(self) > 1_000_000: self.clear() # bounds the memory
-        number = self[word] = int.from_bytes(blake2b(word.encode('utf-8', 'surrogatepass'), digest_size=8).digest(), 'little')
+        if len(self) > 1_000_000:
+            self.clear() # bounds the memory
+        number = self[word] = int.from_bytes(
+            blake2b(word.encode('utf-8', 'surrogatepass'), digest_size=8).digest(), 'little'
+        )
         return number
 
 def _stir(x):
     "Spread every bit over all bits (the finisher of MurmurHash3)."
-    for c in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53): x = (x ^ (x >> np.uint64(33)))*np.uint64(c)
+    for c in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        x = (x ^ (x >> np.uint64(33)))*np.uint64(c)
     return x ^ (x >> np.uint64(33))
 
 @cache
@@ -64,11 +71,14 @@ def _places(n):
 
 def _shingle_numbers(words, ngram, numbers):
     "32-bit number of each shingle."
-    h = np.fromiter(map(numbers.__getitem__, words), np.uint64, len(words)); n = min(ngram, len(h))
+    h = np.fromiter(map(numbers.__getitem__, words), np.uint64, len(words))
+    n = min(ngram, len(h))
     odd, total = _places(n), np.zeros(len(h) - n + 1, np.uint64)
-    for i in range(n): total += h[i:len(h) - n + 1 + i]*odd[i]
+    for i in range(n):
+        total += h[i:len(h) - n + 1 + i]*odd[i]
     return (_stir(total) >> np.uint64(32)).astype(np.uint32)
 
+# %% ../../nbs/corpus/160_dedup.ipynb #6a274f4a
 def minhash_signatures(
     texts,          # Iterable of documents
     ngram:int=5,    # Words per shingle
@@ -77,24 +87,40 @@ def minhash_signatures(
     seed:int=1,     # Chooses the hash functions
 )->np.ndarray:      # (documents, buckets*hashes) uint32
     "MinHash signatures; equal in every process and on every machine."
-    a, b = (_stir(np.arange(1, 2*buckets*hashes + 1, dtype=np.uint64) + (np.uint64(seed) << np.uint64(32))) >> np.uint64(32)).astype(np.uint32).reshape(2, -1)
-    a, numbers, out = a | np.uint32(1), _WordNumbers(), bytearray() # grows in place; a list of arrays would be held twice
+    a, b = (
+        (
+            _stir(np.arange(1, 2 * buckets * hashes + 1, dtype=np.uint64) + (np.uint64(seed) << np.uint64(32)))
+            >> np.uint64(32)
+        )
+        .astype(np.uint32)
+        .reshape(2, -1)
+    )
+    # grows in place; a list of arrays would be held twice
+    a = a | np.uint32(1)
+    numbers = _WordNumbers()
+    out = bytearray()
     for text in texts:
         words, least = normalized_words(text), np.full(len(a), EMPTY)
         if words:
             x = _shingle_numbers(words, ngram, numbers)
-            for i in range(0, len(x), 4096): least = np.minimum(least, (x[i:i + 4096, None]*a + b).min(0)) # in blocks: a book must not fill the memory
+            for i in range(0, len(x), 4096):
+                # in blocks: a book must not fill the memory
+                least = np.minimum(least, (x[i:i + 4096, None]*a + b).min(0))
         out += least.tobytes()
     return np.frombuffer(out, np.uint32).reshape(-1, len(a))
 
 # %% ../../nbs/corpus/160_dedup.ipynb #b639074a
 def _root(parent, i):
-    while parent[i] != i: parent[i] = i = parent[parent[i]] # every visit shortens the way
+    while parent[i] != i:
+        parent[i] = i = parent[parent[i]] # every visit shortens the way
     return i
 
 def _with_words(signatures, block=65_536):
     "Places of the documents that have words, found block by block."
-    parts = [start + np.flatnonzero((signatures[start:start + block] != EMPTY).any(1)) for start in range(0, len(signatures), block)]
+    parts = [
+        start + np.flatnonzero((signatures[start : start + block] != EMPTY).any(1))
+        for start in range(0, len(signatures), block)
+    ]
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 def duplicate_clusters(
@@ -104,7 +130,11 @@ def duplicate_clusters(
 )->np.ndarray:             # (documents,) the place of the first document of each one's cluster
     "Transitive clusters of the documents that agree in at least one band."
     n = len(signatures)
-    if signatures.shape[1:] != (buckets*hashes,): raise UserError(f'signatures have {signatures.shape[1:]} places, {buckets} buckets of {hashes} hashes need {buckets*hashes}; compute them with the same numbers')
+    if signatures.shape[1:] != (buckets*hashes,):
+        raise UserError(
+            f'signatures have {signatures.shape[1:]} places, {buckets} buckets of {hashes} hashes need'
+            f' {buckets*hashes}; compute them with the same numbers'
+        )
     parent, rows = array('q', range(n)), _with_words(signatures)
     for b in range(buckets if len(rows) else 0):
         band = np.ascontiguousarray(signatures[rows, b*hashes:(b + 1)*hashes]).view(f'V{4*hashes}').ravel()
@@ -136,7 +166,8 @@ def deduplicate(
 )->DedupResult:
     "Keep the first document of each cluster of near-duplicates."
     ids, signatures = list(ids), minhash_signatures(texts, ngram, buckets, hashes, seed)
-    if len(ids) != len(signatures): raise UserError(f'{len(ids)} ids for {len(signatures)} texts; give one id per text')
+    if len(ids) != len(signatures):
+        raise UserError(f'{len(ids)} ids for {len(signatures)} texts; give one id per text')
     clusters = duplicate_clusters(signatures, buckets, hashes)
     keep = clusters == np.arange(len(ids))
     return DedupResult(keep, clusters, [(ids[i], ids[clusters[i]]) for i in np.flatnonzero(~keep)])

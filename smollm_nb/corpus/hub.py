@@ -18,10 +18,14 @@ from ..files import UserError, atomic_write, read_jsonl, write_jsonl
 
 # %% ../../nbs/corpus/107_hub.ipynb #95c3ea29
 HUB = 'HuggingFaceTB/smollm-corpus'
-COLUMNS = {'fineweb-edu-dedup': ('text', 'id', 'metadata'), 'cosmopedia-v2': ('prompt', 'text', 'token_length', 'audience', 'format', 'seed_data'),
-           'python-edu': ('blob_id', 'repo_name', 'path', 'length_bytes', 'score', 'int_score')}
+COLUMNS = {
+    'fineweb-edu-dedup': ('text', 'id', 'metadata'),
+    'cosmopedia-v2': ('prompt', 'text', 'token_length', 'audience', 'format', 'seed_data'),
+    'python-edu': ('blob_id', 'repo_name', 'path', 'length_bytes', 'score', 'int_score'),
+}
 
-class HubError(UserError): "The hub did not give what was asked for."
+class HubError(UserError):
+    "The hub did not give what was asked for."
 
 def open_stream(
     config,           # Configuration, a key of `COLUMNS`
@@ -32,10 +36,19 @@ def open_stream(
     "A share of a published data set, opened for streaming."
     from datasets import load_dataset
     from datasets.distributed import split_dataset_by_node
-    try: stream = load_dataset(dataset, config, split='train', streaming=True)
-    except Exception as e: raise HubError(f'{dataset} {config}: the hub did not give it ({type(e).__name__}: {str(e).splitlines()[0][:120]}); check the name and the network, or use other corpus.sources') from None
+    try:
+        stream = load_dataset(dataset, config, split='train', streaming=True)
+    except Exception as e:
+        raise HubError(
+            f'{dataset} {config}: the hub did not give it ({type(e).__name__}: {str(e).splitlines()[0][:120]}); check'
+            ' the name and the network, or use other corpus.sources'
+        ) from None
     missing = [c for c in COLUMNS.get(config, ()) if stream.column_names and c not in stream.column_names]
-    if missing: raise HubError(f'{dataset} {config}: no column {", ".join(missing)}, only {", ".join(stream.column_names)}; the data set has changed, name another one')
+    if missing:
+        raise HubError(
+            f'{dataset} {config}: no column {", ".join(missing)}, only {", ".join(stream.column_names)}; the data set'
+            ' has changed, name another one'
+        )
     return split_dataset_by_node(stream, rank, world_size)
 
 # %% ../../nbs/corpus/107_hub.ipynb #9b49e18c
@@ -55,23 +68,36 @@ def hub_parts(
         path, place = folder/f'part-{i:05d}.jsonl.zst', folder/f'part-{i:05d}.place.json'
         want = min(rows, left) if limit else rows
         if not path.exists():
-            if stream is None: stream = _resumed(config, dataset, rank, world_size, folder/f'part-{i - 1:05d}.place.json'); it = iter(stream)
+            if stream is None:
+                stream = _resumed(config, dataset, rank, world_size, folder/f'part-{i - 1:05d}.place.json')
+                it = iter(stream)
             fetched = _fetch(it, want, f'{dataset} {config}')
-            with atomic_write(place) as f: json.dump(stream.state_dict(), f)
+            with atomic_write(place) as f:
+                json.dump(stream.state_dict(), f)
             write_jsonl(path, fetched)
         yield path
-        here = sum(1 for _ in read_jsonl(path)); left -= here; i += 1
-        if here < want or limit and not left: return
+        here = sum(1 for _ in read_jsonl(path))
+        left -= here
+        i += 1
+        if here < want or limit and not left:
+            return
 
 def _resumed(config, dataset, rank, world_size, place):
     "The stream, at the place that a file before wrote down."
     stream = open_stream(config, dataset, rank, world_size)
-    if place.exists(): stream.load_state_dict(json.loads(place.read_text()))
+    if place.exists():
+        stream.load_state_dict(json.loads(place.read_text()))
     return stream
 
+# %% ../../nbs/corpus/107_hub.ipynb #9ea599af
 def _fetch(it, n, name):
-    try: return [_plain(row) for row in islice(it, n)]
-    except Exception as e: raise HubError(f'{name}: the stream broke ({type(e).__name__}: {str(e).splitlines()[0][:120]}); what was fetched is kept, start again to go on') from None
+    try:
+        return [_plain(row) for row in islice(it, n)]
+    except Exception as e:
+        raise HubError(
+            f'{name}: the stream broke ({type(e).__name__}: {str(e).splitlines()[0][:120]}); what was fetched is kept,'
+            ' start again to go on'
+        ) from None
 
 # %% ../../nbs/corpus/107_hub.ipynb #63e7e59c
 def _document(config, row, name):
@@ -90,9 +116,12 @@ def hub_documents(
     for path in hub_parts(config, folder, **arguments):
         for i, row in enumerate(read_jsonl(path)):
             name = f'{config}/{rank}/{path.name.split(".")[0]}:{i}'
-            if config != 'python-edu' and not (row.get('text') or '').strip(): aside.add(row.get('id') or name, 'empty')
-            else: yield _document(config, row, name)
+            if config != 'python-edu' and not (row.get('text') or '').strip():
+                aside.add(row.get('id') or name, 'empty')
+            else:
+                yield _document(config, row, name)
 
+# %% ../../nbs/corpus/107_hub.ipynb #9ea5dc63
 class HubStep(PipelineStep):
     "First step of a pipeline: yields a rank's share of a published data set."
     name, type = '🤗 Hub', 'Reader'
@@ -109,12 +138,18 @@ class HubStep(PipelineStep):
     def run(self, data=None, rank:int=0, world_size:int=1):
         "Documents of one rank."
         aside, share = SetAside(), self.limit//world_size + (rank < self.limit % world_size)
-        if self.limit and not share: return
-        docs = hub_documents(self.config, Path(self.cache)/self.config/f'{rank:05d}', aside, limit=share, rank=rank, world_size=world_size)
+        if self.limit and not share:
+            return
+        docs = hub_documents(
+            self.config, Path(self.cache) / self.config / f'{rank:05d}', aside, limit=share, rank=rank,
+            world_size=world_size
+        )
         for doc in self._with_contents(docs, aside) if self.config == 'python-edu' else docs:
-            self.stat_update('documents'); yield doc
+            self.stat_update('documents')
+            yield doc
         write_jsonl(Path(self.folder)/f'{rank:05d}.jsonl', aside.rows)
 
     def _with_contents(self, docs, aside):
         from smollm_nb.corpus.python_edu import fetch_contents
-        for row in fetch_contents((d.metadata for d in docs), aside, workers=self.workers): yield Document(text=row.pop('text'), id=row['blob_id'], metadata=row)
+        for row in fetch_contents((d.metadata for d in docs), aside, workers=self.workers):
+            yield Document(text=row.pop('text'), id=row['blob_id'], metadata=row)

@@ -24,9 +24,13 @@ def _batches(texts, documents, chars):
     "Lists of texts that are full at a number of documents or characters."
     part, size = [], 0
     for text in texts:
-        part.append(valid_text(text)); size += len(text)
-        if len(part) == documents or size >= chars: yield part; part, size = [], 0
-    if part: yield part
+        part.append(valid_text(text))
+        size += len(text)
+        if len(part) == documents or size >= chars:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 def encode_documents(
     tokenizer,      # A `Tokenizer`
@@ -35,26 +39,39 @@ def encode_documents(
     chars:int=2_000_000, # Characters after which a batch is full
 ):                  # Iterator of lists of ids, one per document; no id is that of a control token
     "Encode documents literally: characters that spell a control token stay ordinary text."
-    core = copy.deepcopy(tokenizer.core); core.encode_special_tokens = True
+    core = copy.deepcopy(tokenizer.core)
+    core.encode_special_tokens = True
     waiting = None
     with ThreadPoolExecutor(1) as ahead:
         for part in _batches(texts, batch, chars):
             waiting, ready = ahead.submit(core.encode_batch_fast, part, add_special_tokens=False), waiting
-            if ready: yield from (e.ids for e in ready.result())
-        if waiting: yield from (e.ids for e in waiting.result())
+            if ready:
+                yield from (e.ids for e in ready.result())
+        if waiting:
+            yield from (e.ids for e in waiting.result())
 
 # %% ../../nbs/corpus/190_mixture.ipynb #07d80b27
-class ShardError(UserError): "A token shard that cannot be written or used."
+class ShardError(UserError):
+    "A token shard that cannot be written or used."
 
 def _two_bytes(ids, i, path, end):
     "A document as two bytes per token, with its end mark."
-    try: two = array('H', ids)
+    try:
+        two = array('H', ids)
     except OverflowError:
         bad = next(t for t in ids if not 0 <= t < 1 << 16)
-        raise ShardError(f'{path}: document {i} has the token id {bad}, and two bytes hold 0 to 65535; use a tokenizer of at most 65,536 entries') from None
-    if end in two: raise ShardError(f'{path}: document {i} contains the end mark {end}; encode documents with encode_documents, which adds none and reads none')
+        raise ShardError(
+            f'{path}: document {i} has the token id {bad}, and two bytes hold 0 to 65535; use a tokenizer of at most'
+            ' 65,536 entries'
+        ) from None
+    if end in two:
+        raise ShardError(
+            f'{path}: document {i} contains the end mark {end}; encode documents with encode_documents, which adds none'
+            ' and reads none'
+        )
     two.append(end)
-    if sys.byteorder == 'big': two.byteswap()
+    if sys.byteorder == 'big':
+        two.byteswap()
     return two
 
 def write_shard(
@@ -69,40 +86,63 @@ def write_shard(
         for i, ids in enumerate(token_lists):
             f.write(_two_bytes(ids, i, path, end))
             borders.append(borders[-1] + len(ids) + 1)
-    with atomic_write(path.with_suffix('.idx'), 'wb') as f: f.write(np.array(borders, '<u8').tobytes())
+    with atomic_write(path.with_suffix('.idx'), 'wb') as f:
+        f.write(np.array(borders, '<u8').tobytes())
     return borders[-1]
 
 # %% ../../nbs/corpus/190_mixture.ipynb #452786f4
 def _read_index(path):
     "Borders of the documents, checked in themselves."
-    if not path.exists(): raise ShardError(f'{path}: no such file; write the shard again with write_shard')
+    if not path.exists():
+        raise ShardError(f'{path}: no such file; write the shard again with write_shard')
     data = path.read_bytes()
-    if len(data) % 8 or len(data) < 8: raise ShardError(f'{path}: {len(data)} bytes are no list of 8-byte numbers; it was cut short, write the shard again')
+    if len(data) % 8 or len(data) < 8:
+        raise ShardError(
+            f'{path}: {len(data)} bytes are no list of 8-byte numbers; it was cut short, write the shard again'
+        )
     borders = np.frombuffer(data, '<u8').astype(np.int64)
-    if borders[0] or (np.diff(borders) <= 0).any(): raise ShardError(f'{path}: document starts do not rise from 0; the index is damaged, write the shard again')
+    if borders[0] or (np.diff(borders) <= 0).any():
+        raise ShardError(f'{path}: document starts do not rise from 0; the index is damaged, write the shard again')
     return borders
 
+# %% ../../nbs/corpus/190_mixture.ipynb #4fa788a5
 class TokenShard:
-    "Documents in a file that is mapped, not loaded: `shard[i]` is the i-th with its end mark, `shard.tokens` and `shard.documents` count."
+    """Documents in a file that is mapped, not loaded.
+
+    `shard[i]` is the i-th with its end mark; `shard.tokens` and `shard.documents` count."""
     def __init__(self,
         path,                     # A file that `write_shard` wrote
         vocab_size:int|None=None, # If given, every id is checked against it
         end:int=0,                # `<|endoftext|>`
     ):
         self.path = Path(path)
-        if not self.path.exists(): raise ShardError(f'{path}: no such file; write the shard with write_shard')
+        if not self.path.exists():
+            raise ShardError(f'{path}: no such file; write the shard with write_shard')
         self.borders = _read_index(self.path.with_suffix('.idx'))
         self.documents, self.tokens = len(self.borders) - 1, int(self.borders[-1])
         size = self.path.stat().st_size
-        if size != 2*self.tokens: raise ShardError(f'{path}: {size} bytes, but its index asks for {2*self.tokens}; it was cut short or is not of 2-byte tokens, write the shard again')
+        if size != 2*self.tokens:
+            raise ShardError(
+                f'{path}: {size} bytes, but its index asks for {2*self.tokens}; it was cut short or is not of 2-byte'
+                ' tokens, write the shard again'
+            )
         self.ids = np.memmap(self.path, '<u2', 'r') if size else np.zeros(0, '<u2')
-        if (self.ids[self.borders[1:] - 1] != end).any(): raise ShardError(f'{path}: a document does not end with the end mark {end}; data and index do not belong together, write the shard again')
-        if vocab_size and size and self.ids.max() >= vocab_size: raise ShardError(f'{path}: token id {self.ids.max()} is outside the vocabulary of {vocab_size}; encode the documents again with this tokenizer')
+        if (self.ids[self.borders[1:] - 1] != end).any():
+            raise ShardError(
+                f'{path}: a document does not end with the end mark {end}; data and index do not belong together, write'
+                ' the shard again'
+            )
+        if vocab_size and size and self.ids.max() >= vocab_size:
+            raise ShardError(
+                f'{path}: token id {self.ids.max()} is outside the vocabulary of {vocab_size}; encode the documents'
+                ' again with this tokenizer'
+            )
 
     def __len__(self): return self.documents
 
     def __getitem__(self, i):
-        if not 0 <= i < self.documents: raise IndexError(i)
+        if not 0 <= i < self.documents:
+            raise IndexError(i)
         return self.ids[self.borders[i]:self.borders[i + 1]]
 
 # %% ../../nbs/corpus/190_mixture.ipynb #bd2b98df
@@ -113,14 +153,16 @@ def rows_given(
     n:int,  # Rows handed out so far
 )->list[int]: # Rows that each source has given; they sum to n
     "How many of the first n rows come from each source (Webster and Sainte-Laguë)."
-    p = [round(s*UNIT) for s in shares]; total = sum(p)
+    p = [round(s*UNIT) for s in shares]
+    total = sum(p)
     given = [(2*n*x + total)//(2*total) for x in p] # n·p, rounded half up
     while sum(given) != n:
         few = sum(given) < n
         claim = lambda i, j: p[i]*(2*given[j] + (1 if few else -1)) # claims of i and j, cross-multiplied
         best = None
         for i in range(len(p)) if few else reversed([i for i in range(len(p)) if given[i]]):
-            if best is None or (claim(i, best) > claim(best, i) if few else claim(i, best) < claim(best, i)): best = i
+            if best is None or (claim(i, best) > claim(best, i) if few else claim(i, best) < claim(best, i)):
+                best = i
         given[best] += 1 if few else -1
     return given
 
@@ -130,7 +172,8 @@ def _random(*key): return np.random.default_rng([k % 2**32 for k in key])
 class _Source:
     "Endless stream of one shard's documents, shuffled per epoch and cut into rows."
     def __init__(self, shard, name, seq_len, seed):
-        self.shard, self.seq_len, self.key = shard, seq_len, (seed, zlib.crc32(name.encode())) # the name's own key: other sources do not matter
+        # the name's own key: other sources do not matter
+        self.shard, self.seq_len, self.key = shard, seq_len, (seed, zlib.crc32(name.encode()))
         self.documents, self.order = lru_cache(4)(self._documents), lru_cache(4)(self._order)
 
     def _documents(self, epoch):
@@ -150,7 +193,8 @@ class _Source:
 
     def at(self, positions):
         "Tokens at positions of the stream."
-        epochs, offsets = np.divmod(positions, self.shard.tokens); out = np.empty(positions.shape, np.int64)
+        epochs, offsets = np.divmod(positions, self.shard.tokens)
+        out = np.empty(positions.shape, np.int64)
         for e in np.unique(epochs):
             here = epochs == e
             order, ends = self.documents(int(e))
@@ -166,15 +210,25 @@ class _Source:
 # %% ../../nbs/corpus/190_mixture.ipynb #1c34f8f3
 WINDOW = 200 # rows that are shuffled among sources
 
-class MixtureError(UserError): "Shares that do not fit the data."
+class MixtureError(UserError):
+    "Shares that do not fit the data."
 
 def _check_shares(shares, shards):
     for s, p in shares.items():
-        if s not in shards: raise MixtureError(f'mixture: no shard for {s!r}, only for {", ".join(shards)}; write one or take {s} out of the shares')
-        if not shards[s].tokens: raise MixtureError(f'mixture: {s!r} has no tokens ({shards[s].path}); give it documents or take it out of the shares')
-        if p < 0: raise MixtureError(f'mixture: the share of {s!r} is {p}; use 0 or more')
-    if abs(sum(shares.values()) - 1) > 1e-6: raise MixtureError(f'mixture: the shares sum to {sum(shares.values()):.4f}; make them sum to 1')
+        if s not in shards:
+            raise MixtureError(
+                f'mixture: no shard for {s!r}, only for {", ".join(shards)}; write one or take {s} out of the shares'
+            )
+        if not shards[s].tokens:
+            raise MixtureError(
+                f'mixture: {s!r} has no tokens ({shards[s].path}); give it documents or take it out of the shares'
+            )
+        if p < 0:
+            raise MixtureError(f'mixture: the share of {s!r} is {p}; use 0 or more')
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise MixtureError(f'mixture: the shares sum to {sum(shares.values()):.4f}; make them sum to 1')
 
+# %% ../../nbs/corpus/190_mixture.ipynb #90fe46d5
 class PackedMixture:
     "Training rows from several shards; what `batch` returns depends on the seed and the step alone."
     def __init__(self,
@@ -185,9 +239,11 @@ class PackedMixture:
         late_shares:dict|None=None, # Shares from `late_step` on; None for one stage
         late_step:int|None=None,    # First step of the second stage
     ):
-        if (late_shares is None) != (late_step is None): raise MixtureError('mixture: late_shares and late_step come together; give both or neither')
+        if (late_shares is None) != (late_step is None):
+            raise MixtureError('mixture: late_shares and late_step come together; give both or neither')
         self.stages = [shares] if late_shares is None else [shares, late_shares]
-        for s in self.stages: _check_shares(s, shards)
+        for s in self.stages:
+            _check_shares(s, shards)
         self.names = list(dict.fromkeys(n for s in self.stages for n in s))
         self.shards, self.seq_len, self.seed, self.late_step = shards, seq_len, seed, late_step
         self._sources = {n: _Source(shards[n], n, seq_len, seed) for n in self.names}
@@ -200,7 +256,8 @@ class PackedMixture:
         before, after = self._given(stage, w*WINDOW), self._given(stage, (w + 1)*WINDOW)
         sources = _random(self.seed, stage, w).permutation(np.repeat(np.arange(len(self.names)), after - before))
         numbers = np.empty_like(sources)
-        for i, b in enumerate(before): numbers[sources == i] = b + np.arange((sources == i).sum())
+        for i, b in enumerate(before):
+            numbers[sources == i] = b + np.arange((sources == i).sum())
         return sources, numbers
 
     def _so_far(self, stage, n):
@@ -217,7 +274,8 @@ class PackedMixture:
         first = (step - self.late_step if late else step)*batch_size
         windows = [self._window(late, w) for w in range(first//WINDOW, (first + batch_size - 1)//WINDOW + 1)]
         sources, numbers = (np.concatenate(x)[first % WINDOW:][:batch_size] for x in zip(*windows))
-        if late: numbers = numbers + self._so_far(0, self.late_step*batch_size)[sources]
+        if late:
+            numbers = numbers + self._so_far(0, self.late_step*batch_size)[sources]
         return sources, numbers
 
     def batch(self,
@@ -227,7 +285,8 @@ class PackedMixture:
         "The rows of a step."
         sources, numbers = self.draws(step, batch_size)
         out = np.empty((batch_size, self.seq_len + 1), np.int64)
-        for i in np.unique(sources): out[sources == i] = self._sources[self.names[i]].rows(numbers[sources == i])
+        for i in np.unique(sources):
+            out[sources == i] = self._sources[self.names[i]].rows(numbers[sources == i])
         return torch.from_numpy(out)
 
     def epochs(self,
@@ -237,7 +296,8 @@ class PackedMixture:
         "How often each source is read in a run."
         early = steps if self.late_step is None else min(steps, self.late_step)
         rows = self._so_far(0, early*batch_size)
-        if steps > early: rows = rows + self._so_far(1, (steps - early)*batch_size)
+        if steps > early:
+            rows = rows + self._so_far(1, (steps - early)*batch_size)
         return {s: float(r*self.seq_len/self.shards[s].tokens) for s, r in zip(self.names, rows)}
 
 # %% ../../nbs/corpus/190_mixture.ipynb #064e0708

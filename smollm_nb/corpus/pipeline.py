@@ -23,28 +23,36 @@ def end_with_parent(
 ):
     "Start a thread that ends this process within a second after its parent has gone."
     def watch():
-        while os.getppid() == parent: time.sleep(0.5)
+        while os.getppid() == parent:
+            time.sleep(0.5)
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
 
 def _without_traceback(record):
     "A user's error is one line, in datatrove's log too."
-    if record['exception'] and isinstance(record['exception'].value, UserError): record['exception'] = None
+    if record['exception'] and isinstance(record['exception'].value, UserError):
+        record['exception'] = None
 
 def _quiet_logs():
     import logging
     from loguru import logger
     logger.remove()
     logger.configure(patcher=_without_traceback)
-    for name in ('trafilatura', 'transformers'): logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ('trafilatura', 'transformers'):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 def _run_task(steps, tasks, rank, logs):
     from datatrove.executor import LocalPipelineExecutor
-    executor = LocalPipelineExecutor(pipeline=deepcopy(steps), tasks=tasks, workers=1, logging_dir=str(logs), skip_completed=True)
-    executor._run_for_rank(rank, local_rank=1) # not run(), whose manager process would outlive us; a local rank above 0 keeps the console quiet
+    executor = LocalPipelineExecutor(
+        pipeline=deepcopy(steps), tasks=tasks, workers=1, logging_dir=str(logs), skip_completed=True
+    )
+    # not run(), whose manager process would outlive us; a local rank above 0 keeps the console quiet
+    executor._run_for_rank(rank, local_rank=1)
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #d9bfc02b
 def _worker(parent, jobs, tasks, logs):
-    end_with_parent(parent); _quiet_logs()
+    end_with_parent(parent)
+    _quiet_logs()
     import torch
     torch.set_num_threads(1)
     try:
@@ -59,8 +67,13 @@ def _user_errors(logs): return sorted(Path(logs).glob('user_error.*.txt'))
 
 def _check_ends(processes, logs):
     bad = [p.exitcode for p in processes if p.exitcode]
-    if bad and (lines := _user_errors(logs)): raise UserError(lines[0].read_text(encoding='utf-8'))
-    if bad: raise UserError(f'corpus: a worker process was killed or failed (exit code {bad[0]}), perhaps for lack of memory; type the same command to go on, or set workers = 1')
+    if bad and (lines := _user_errors(logs)):
+        raise UserError(lines[0].read_text(encoding='utf-8'))
+    if bad:
+        raise UserError(
+            f'corpus: a worker process was killed or failed (exit code {bad[0]}), perhaps for lack of memory; type the'
+            ' same command to go on, or set workers = 1'
+        )
 
 def _watch(processes, look, logs):
     "Wait for processes, looking twice a second; a bad end is a `UserError`, the worker's own if it left one in `logs`."
@@ -71,6 +84,7 @@ def _watch(processes, look, logs):
         _check_ends(processes, logs)
     _check_ends(processes, logs) # one that ended between two looks
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #0a2e10c3
 @contextmanager
 def _deaf_to_interrupts():
     "What is started here does not hear Ctrl-C; its parent does, and ends it."
@@ -83,6 +97,7 @@ def _deaf_to_interrupts():
     finally:
         signal.signal(signal.SIGINT, before)
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #b06d3424
 def run_tasks(
     pipelines:dict, # Name -> datatrove pipeline steps, which can be pickled
     tasks:int,      # Parts that the documents of each are cut into
@@ -90,7 +105,7 @@ def run_tasks(
     logs,           # Folder where finished tasks are noted, so that they are not run again
     progress:bool=True, # Show a progress bar
 ):
-    "Run datatrove pipelines; tasks that were finished before a kill are skipped. A worker's `UserError` is raised here."
+    "Run datatrove pipelines without the tasks that were finished before a kill; raises a worker's `UserError`."
     from multiprocessing import get_context
     from tqdm.auto import tqdm
     from smollm_nb.corpus import pipeline as here # a new process finds functions by their module's name
@@ -98,9 +113,12 @@ def run_tasks(
     with tqdm(total=len(jobs), desc='corpus', unit='task', disable=not progress) as bar:
         if workers == 1:
             _quiet_logs()
-            for name, steps, r in jobs: _run_task(steps, tasks, r, Path(logs)/name); bar.update()
+            for name, steps, r in jobs:
+                _run_task(steps, tasks, r, Path(logs)/name)
+                bar.update()
             return
-        for line in _user_errors(logs): line.unlink() # of an earlier run
+        for line in _user_errors(logs):
+            line.unlink() # of an earlier run
         try:
             for i in range(min(workers, len(jobs))):
                 work = (os.getpid(), jobs[i::workers], tasks, logs)
@@ -109,7 +127,9 @@ def run_tasks(
                     started[-1].start()
             _watch(started, lambda: bar.update(sum(1 for _ in Path(logs).glob('*/completions/*')) - bar.n), logs)
         finally:
-            for p in started: p.kill(); p.join()
+            for p in started:
+                p.kill()
+                p.join()
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #39e67c3f
 def held_out(
@@ -125,7 +145,8 @@ def held_out(
 DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu')
 
 def _rows(folder):
-    for p in sorted(Path(folder).glob('*.jsonl*')): yield from read_jsonl(p)
+    for p in sorted(Path(folder).glob('*.jsonl*')):
+        yield from read_jsonl(p)
 
 def _count(folder): return sum(1 for _ in _rows(folder))
 
@@ -136,17 +157,23 @@ def _heads(out):
     heads = {}
     for name, fit in (('edu', train_edu_head), ('python', train_python_head)):
         path = out/'heads'/f'{name}.json'
-        if not path.exists(): path.parent.mkdir(exist_ok=True); fit().save(path)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            fit().save(path)
         heads[name] = ScoreHead.load(path)
     return heads
 
 def _execute(recipe, pipelines, logs, progress):
     "Run pipelines here or on the recipe's cluster."
-    if recipe.executor == 'local': return run_tasks(pipelines, recipe.corpus.tasks, recipe.workers, logs, progress)
+    if recipe.executor == 'local':
+        return run_tasks(pipelines, recipe.corpus.tasks, recipe.workers, logs, progress)
     from smollm_nb.corpus.scale import run_on_cluster
     cluster = dict(partition=recipe.slurm_partition) if recipe.executor == 'slurm' else {}
-    run_on_cluster(recipe.executor, pipelines, recipe.corpus.tasks, recipe.workers, Path(logs).resolve(), progress, **cluster)
+    run_on_cluster(
+        recipe.executor, pipelines, recipe.corpus.tasks, recipe.workers, Path(logs).resolve(), progress, **cluster
+    )
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #18578b49
 def _scored(recipe, out, work, progress):
     "Run the page and the Python pipelines up to their scores."
     from datatrove.pipeline.writers import JsonlWriter
@@ -155,23 +182,47 @@ def _scored(recipe, out, work, progress):
     from smollm_nb.corpus.sources import SourceStep
     from smollm_nb.corpus.web import web_steps
     c = recipe.corpus
-    if 'hub' in c.sources: return _published(recipe, out, work, progress)
+    if 'hub' in c.sources:
+        return _published(recipe, out, work, progress)
     heads = _heads(out)
     web, code = (out/'dropped'/d for d in ('fineweb-edu-dedup', 'python-edu'))
     where = dict(sources=c.sources, source_path=c.source_path)
-    pages = SourceStep('web', out/'set_aside'/'web', page_modules=c.page_modules, docstring_modules=c.docstring_modules, **where)
+    pages = SourceStep(
+        'web', out / 'set_aside' / 'web', page_modules=c.page_modules, docstring_modules=c.docstring_modules, **where
+    )
     files = SourceStep('python', out/'set_aside'/'python', modules=c.python_modules, **where)
     rules = web_steps(web, c.language, c.language_threshold, c.min_alpha_words)
     lines = {'fineweb-edu-dedup': [pages, *rules, *edu_steps(web, heads['edu'], c.edu_threshold)],
              'python-edu': [files, *python_steps(code, c.python_edu_threshold, heads['python'])]}
-    _execute(recipe, {name: [*steps, JsonlWriter(str(work/name), compression='zstd')] for name, steps in lines.items()}, work/'logs', progress)
+    _execute(
+        recipe,
+        {name: [*steps, JsonlWriter(str(work / name), compression='zstd')] for name, steps in lines.items()},
+        work / 'logs',
+        progress,
+    )
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #88237dd2
 def _published(recipe, out, work, progress):
     "Fetch the published data sets, which have been filtered and scored already."
     from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.hub import COLUMNS, HubStep
-    if len(recipe.corpus.sources) > 1: raise UserError(f'corpus.sources: hub brings curated documents and cannot be mixed with {", ".join(s for s in recipe.corpus.sources if s != "hub")}; name hub alone')
-    _execute(recipe, {name: [HubStep(name, out/'.work'/'hub', out/'set_aside'/name, recipe.corpus.hub_documents), JsonlWriter(str(work/name), compression='zstd')] for name in COLUMNS}, work/'logs', progress)
+    if len(recipe.corpus.sources) > 1:
+        raise UserError(
+            'corpus.sources: hub brings curated documents and cannot be mixed with'
+            f' {", ".join(s for s in recipe.corpus.sources if s != "hub")}; name hub alone'
+        )
+    _execute(
+        recipe,
+        {
+            name: [
+                HubStep(name, out / '.work' / 'hub', out / 'set_aside' / name, recipe.corpus.hub_documents),
+                JsonlWriter(str(work / name), compression='zstd'),
+            ]
+            for name in COLUMNS
+        },
+        work / 'logs',
+        progress,
+    )
 
 def _hub_row(name, r):
     "A document in the hub's columns; id and source come along for all data sets."
@@ -185,32 +236,52 @@ def _hub_row(name, r):
     m = {k: v for k, v in m.items() if k not in ('drop_reason', 'filter_reason', 'module')}
     return dict(text=r['text'], id=r['id'], metadata=m | dict(source=source))
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #5f01a6a3
 def _prompts(recipe, pages):
     from smollm_nb.corpus.cosmopedia import plan_prompts
     from smollm_nb.corpus.search import TopicIndex
     from smollm_nb.corpus.topics import choose_topics, load_topics
     c = recipe.corpus
-    return plan_prompts(choose_topics(load_topics(), c.topics, recipe.seed), TopicIndex.build(pages), recipe.seed, c.written_documents, c.pages_per_topic)
+    return plan_prompts(
+        choose_topics(load_topics(), c.topics, recipe.seed), TopicIndex.build(pages), recipe.seed, c.written_documents,
+        c.pages_per_topic
+    )
 
 def _write_cosmopedia(recipe, pages, path):
     "Let the packaged model, or the model on a server, write from topics and pages."
     from smollm_nb.corpus.cosmopedia import write_documents, write_with_server
     from smollm_nb.model import load_model
     model, tokenizer = load_model('smollm2-135m-instruct')
-    if recipe.corpus.writer == 'packaged': write_documents(model, tokenizer, _prompts(recipe, pages), path, seed=recipe.seed)
-    else: write_with_server(*recipe.corpus.writer.split(), _prompts(recipe, pages), path, tokenizer, seed=recipe.seed, api_key=os.environ.get('OPENAI_API_KEY'))
+    if recipe.corpus.writer == 'packaged':
+        write_documents(model, tokenizer, _prompts(recipe, pages), path, seed=recipe.seed)
+    else:
+        write_with_server(
+            *recipe.corpus.writer.split(), _prompts(recipe, pages), path, tokenizer, seed=recipe.seed,
+            api_key=os.environ.get('OPENAI_API_KEY')
+        )
 
 def _check_writer(writer):
-    if not re.fullmatch(r'sample|packaged|https?://\S+ \S+', writer): raise UserError(f'corpus.writer: {writer!r} is no writer; use sample, packaged, or the address of an OpenAI-compatible server and a model, as in http://localhost:8000/v1 my-model')
+    if not re.fullmatch(r'sample|packaged|https?://\S+ \S+', writer):
+        raise UserError(
+            f'corpus.writer: {writer!r} is no writer; use sample, packaged, or the address of an OpenAI-compatible'
+            ' server and a model, as in http://localhost:8000/v1 my-model'
+        )
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #b9ff3f7c
 def _cosmopedia(recipe, pages, work):
     "Texts by a language model: the committed sample, or written anew."
     c, path = recipe.corpus, samples('cosmopedia', 'cosmopedia.jsonl')
-    if 'hub' in c.sources: yield from (dict(id=r['id'], text=r['text'], source='hub', **r['metadata']) for r in _rows(work/'cosmopedia-v2')); return
+    if 'hub' in c.sources:
+        yield from (
+            dict(id=r['id'], text=r['text'], source='hub', **r['metadata']) for r in _rows(work / 'cosmopedia-v2')
+        )
+        return
     if c.writer != 'sample':
         path = work/'written.jsonl'
-        if not path.exists(): _write_cosmopedia(recipe, pages, path)
-    for i, r in enumerate(read_jsonl(path)): yield dict(id=f'cosmopedia/{i:05d}', source='cosmopedia', **r)
+        if not path.exists():
+            _write_cosmopedia(recipe, pages, path)
+    for i, r in enumerate(read_jsonl(path)):
+        yield dict(id=f'cosmopedia/{i:05d}', source='cosmopedia', **r)
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #ac2f70dd
 def _snapshot(row):
@@ -234,9 +305,12 @@ def _twins(read, c):
 def _fates(rows, twins, decontaminator, recipe):
     "For each document: the folder that it goes to, and the reason if it is dropped."
     for i, (r, group) in enumerate(rows):
-        if i in twins: yield 'near_duplicates', f'near_duplicate_of {twins[i]}'
-        elif found := decontaminator.check(r['text']): yield 'benchmark_overlap', f'benchmark {found.task} {found.item}'
-        else: yield ('heldout' if held_out(group, recipe.corpus.heldout_fraction, recipe.seed) else 'documents'), None
+        if i in twins:
+            yield 'near_duplicates', f'near_duplicate_of {twins[i]}'
+        elif found := decontaminator.check(r['text']):
+            yield 'benchmark_overlap', f'benchmark {found.task} {found.item}'
+        else:
+            yield ('heldout' if held_out(group, recipe.corpus.heldout_fraction, recipe.seed) else 'documents'), None
 
 def _masked(rows):
     from smollm_nb.corpus.web import mask_pii
@@ -245,6 +319,7 @@ def _masked(rows):
 
 def _source(row): return row.get('source') or row.get('metadata', {}).get('source', 'hub')
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #724ac98a
 def _finish(name, read, recipe, out, decontaminator):
     "Near-duplicates, masks, benchmark overlap and held-out split of one data set, read from disk anew for each step."
     raw_pages = name == 'fineweb-edu-dedup' and 'hub' not in recipe.corpus.sources
@@ -255,12 +330,18 @@ def _finish(name, read, recipe, out, decontaminator):
         write_jsonl(out/kind/name/'00000.jsonl.zst', (r for (r, _), (fate, _) in zip(masked(), fates) if fate == kind))
     for kind in ('near_duplicates', 'benchmark_overlap'):
         dropped = ((r, reason) for (r, _), (fate, reason) in zip(masked(), fates) if fate == kind)
-        rows = (dict(id=r['id'], text=r['text'], metadata=dict(drop_reason=reason, source=_source(r))) for r, reason in dropped)
+        rows = (
+            dict(id=r['id'], text=r['text'], metadata=dict(drop_reason=reason, source=_source(r)))
+            for r, reason in dropped
+        )
         write_jsonl(out/'dropped'/name/kind/'00000.jsonl.zst', rows)
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #b8e339a1
-STEPS = {'fineweb-edu-dedup': ('extract', 'language', 'quality', 'edu_score', 'near_duplicates', 'benchmark_overlap'), 'cosmopedia-v2': ('near_duplicates', 'benchmark_overlap'),
-         'python-edu': ('sound_code', 'python_score', 'near_duplicates', 'benchmark_overlap')}
+STEPS = {
+    'fineweb-edu-dedup': ('extract', 'language', 'quality', 'edu_score', 'near_duplicates', 'benchmark_overlap'),
+    'cosmopedia-v2': ('near_duplicates', 'benchmark_overlap'),
+    'python-edu': ('sound_code', 'python_score', 'near_duplicates', 'benchmark_overlap'),
+}
 
 def _reason(row): return row['metadata']['drop_reason'].split(' ')[0]
 
@@ -271,13 +352,24 @@ def count_funnel(
     out, funnel = Path(out), []
     for name in DATASETS:
         dropped = {s: Counter(map(_reason, _rows(out/'dropped'/name/s))) for s in STEPS[name]}
-        here = sum(_count(out/kind/name) for kind in ('documents', 'heldout')) + sum(c.total() for c in dropped.values())
+        here = sum(_count(out / kind / name) for kind in ('documents', 'heldout')) + sum(
+            c.total() for c in dropped.values()
+        )
         funnel.append(dict(dataset=name, step='read', documents=here, dropped=0, reasons={}))
         for step, reasons in dropped.items():
-            funnel.append(dict(dataset=name, step=step, documents=here, dropped=reasons.total(), reasons=dict(sorted(reasons.items())))); here -= reasons.total()
-        funnel.append(dict(dataset=name, step='held out', documents=here, dropped=_count(out/'heldout'/name), reasons={}))
+            funnel.append(
+                dict(
+                    dataset=name, step=step, documents=here, dropped=reasons.total(),
+                    reasons=dict(sorted(reasons.items()))
+                )
+            )
+            here -= reasons.total()
+        funnel.append(
+            dict(dataset=name, step='held out', documents=here, dropped=_count(out / 'heldout' / name), reasons={})
+        )
     return funnel
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #0bdafc2f
 def count_sources(
     out,          # The corpus folder
 )->list[dict]:    # source, found, set_aside (reason -> n), read, dropped (reason -> n), held_out, kept (data set -> n)
@@ -300,18 +392,29 @@ def _whole(source, counts):
     "Counts of a source with their sums, as JSON can hold them."
     read = sum(counts[c].total() for c in ('dropped', 'held_out', 'kept'))
     plain = {c: dict(sorted(counter.items())) for c, counter in counts.items()}
-    return dict(source=source, found=read + counts['set_aside'].total(), read=read, **plain | dict(held_out=counts['held_out'].total()))
+    return dict(
+        source=source, found=read + counts['set_aside'].total(), read=read,
+        **plain | dict(held_out=counts['held_out'].total())
+    )
 
 def _list(counts): return ', '.join(f'{key} {n}' for key, n in Counter(counts).most_common()) or 'none'
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #a1e6f1c7
 def source_lines(
     rows:list[dict], # From `count_sources`
 )->list[str]:        # One line per source, and one each for what was set aside and dropped
     "What became of each source, to print."
     lines = []
     for r in rows:
-        lines.append(f'{r["source"]}: {r["found"]} found, {r["read"]} read, {sum(r["kept"].values())} kept ({_list(r["kept"])}), {r["held_out"]} held out')
-        lines += [f'  {what.replace("_", " ")} {sum(r[what].values())}: {_list(r[what])}' for what in ('set_aside', 'dropped') if r[what]]
+        lines.append(
+            f'{r["source"]}: {r["found"]} found, {r["read"]} read, {sum(r["kept"].values())} kept ({_list(r["kept"])}),'
+            f' {r["held_out"]} held out'
+        )
+        lines += [
+            f'  {what.replace("_", " ")} {sum(r[what].values())}: {_list(r[what])}'
+            for what in ('set_aside', 'dropped')
+            if r[what]
+        ]
     return lines
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #f1f6cd26
@@ -321,20 +424,25 @@ def check_reader(
 ):
     "Raise a `UserError` if a reader's own source is named, but most of the training rows would come from others."
     own = [r for r in rows if r['source'] in ('folder', 'warc')]
-    if not {'folder', 'warc'} & set(recipe.corpus.sources): return
+    if not {'folder', 'warc'} & set(recipe.corpus.sources):
+        return
     path, kept, lost = recipe.corpus.source_path, Counter(), Counter()
     for r in own:
         kept += Counter(r['kept'])
         lost += Counter(r['dropped']) + Counter(r['set_aside']) + Counter({'held out': r['held_out']})
     remedy = 'give more and longer texts, or lower corpus.edu_threshold or corpus.min_alpha_words in settings.ini'
-    if not kept: raise UserError(f'{path}: none of its documents is left to train on ({_list(lost)}); {remedy}')
+    if not kept:
+        raise UserError(f'{path}: none of its documents is left to train on ({_list(lost)}); {remedy}')
     present = {name for r in rows for name in r['kept']}
     shares = {name: s for name, s in recipe.mixture.shares.items() if name in present}
     share = sum(s for name, s in shares.items() if name in kept)/(sum(shares.values()) or 1)
-    if share > .5: return
+    if share > .5:
+        return
     others = ', '.join(sorted(set(shares) - set(kept)))
-    raise UserError(f'{path}: what is left of it ({_list(kept)}; lost: {_list(lost)}) would be {share:.0%} of the training rows, '
-                    f'and the rest texts of others ({others}); {remedy}, or change mixture.shares')
+    raise UserError(
+        f'{path}: what is left of it ({_list(kept)}; lost: {_list(lost)}) would be {share:.0%} of the training rows, '
+        f'and the rest texts of others ({others}); {remedy}, or change mixture.shares'
+    )
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #0a391f87
 def _look(recipe):
@@ -351,31 +459,53 @@ def _write_counts(recipe, out):
     for r in rows:
         aside += Counter(r['set_aside'])
     notes = [NO_URL_FILTER] if 'warc' in recipe.corpus.sources else []
-    files = {'funnel.json': count_funnel(out), 'sources.json': dict(set_aside=dict(sorted(aside.items())), sources=rows, notes=notes)}
+    files = {
+        'funnel.json': count_funnel(out),
+        'sources.json': dict(set_aside=dict(sorted(aside.items())), sources=rows, notes=notes),
+    }
     for name, obj in files.items():
-        with atomic_write(out/name) as f: json.dump(obj, f, indent=1, ensure_ascii=False)
+        with atomic_write(out/name) as f:
+            json.dump(obj, f, indent=1, ensure_ascii=False)
     return rows
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #8ad09035
 def build_corpus(
     recipe:Recipe,       # What to read and keep
     out,                 # Folder to fill: documents, heldout, dropped, set_aside, funnel.json, sources.json
     benchmark_texts=(),  # (task, item, text) that no training document may hold
     progress:bool=True,  # Show progress bars
 )->dict:                 # Documents kept per data set
-    "Build a corpus; continued after a kill, it ends in the same files. `UserError` if nothing of it, or of the reader's own source, is left."
+    """Build a corpus; continued after a kill, it ends in the same files.
+
+    `UserError` if nothing of it, or of the reader's own source, is left."""
     from smollm_nb.corpus.decontaminate import Decontaminator
     from smollm_nb.corpus.web import mask_pii
-    _check_writer(recipe.corpus.writer); _look(recipe)
-    out = Path(out); work = out/'.work'; work.mkdir(parents=True, exist_ok=True)
+    _check_writer(recipe.corpus.writer)
+    _look(recipe)
+    out = Path(out)
+    work = out/'.work'
+    work.mkdir(parents=True, exist_ok=True)
     _scored(recipe, out, work, progress)
     decontaminator = Decontaminator(benchmark_texts, recipe.corpus.overlap_ngram, recipe.corpus.overlap_ratio)
     def read(name):
         "Rows in the hub's columns, each with the name of what it quotes."
-        if name != 'cosmopedia-v2': yield from ((_hub_row(name, r), r['metadata'].get('module', r['id'])) for r in _rows(work/name))
-        else: yield from ((r, r['id']) for r in _cosmopedia(recipe, ((r['id'], mask_pii(r['text'])) for r in _rows(work/'fineweb-edu-dedup')), work))
-    for n in DATASETS: _finish(n, lambda: read(n), recipe, out, decontaminator)
+        if name != 'cosmopedia-v2':
+            yield from ((_hub_row(name, r), r['metadata'].get('module', r['id'])) for r in _rows(work/name))
+        else:
+            yield from (
+                (r, r['id'])
+                for r in _cosmopedia(
+                    recipe, ((r['id'], mask_pii(r['text'])) for r in _rows(work / 'fineweb-edu-dedup')), work
+                )
+            )
+    for n in DATASETS:
+        _finish(n, lambda: read(n), recipe, out, decontaminator)
     check_reader(_write_counts(recipe, out), recipe)
     kept = {n: _count(out/'documents'/n) for n in DATASETS}
-    if not any(kept.values()): raise UserError(f'no document was kept; look at {out}/funnel.json and lower corpus.edu_threshold, corpus.python_edu_threshold or corpus.min_alpha_words, or give other sources')
+    if not any(kept.values()):
+        raise UserError(
+            f'no document was kept; look at {out}/funnel.json and lower corpus.edu_threshold,'
+            ' corpus.python_edu_threshold or corpus.min_alpha_words, or give other sources'
+        )
     shutil.rmtree(work)
     return kept

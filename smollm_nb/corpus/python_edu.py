@@ -32,8 +32,10 @@ def scored_files(
     rows, missing = [], []
     for row in read_jsonl(samples('python_scores', 'python_scores.jsonl')):
         path = folder/row['path']
-        if path.exists(): rows.append(row | dict(text=path.read_text(encoding='utf-8', errors='replace')[:OPENING]))
-        else: missing.append(row['path'])
+        if path.exists():
+            rows.append(row | dict(text=path.read_text(encoding='utf-8', errors='replace')[:OPENING]))
+        else:
+            missing.append(row['path'])
     return rows, missing
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #ebf54aab
@@ -51,9 +53,12 @@ def parse_problem(
     "Why Python's parser refuses the code."
     with warnings.catch_warnings():
         warnings.simplefilter('ignore') # such as invalid escapes in old files: worth a warning, not a drop
-        try: ast.parse(code)
-        except SyntaxError as e: return f'SyntaxError in line {e.lineno}'
-        except (ValueError, RecursionError, MemoryError) as e: return type(e).__name__
+        try:
+            ast.parse(code)
+        except SyntaxError as e:
+            return f'SyntaxError in line {e.lineno}'
+        except (ValueError, RecursionError, MemoryError) as e:
+            return type(e).__name__
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #a5b8e6f1
 def blob_id(
@@ -66,9 +71,11 @@ def blob_id(
 CONTENT_URL = 'https://softwareheritage.s3.amazonaws.com/content/{}' # {} stands for the blob id
 MAX_CONTENT = 10_000_000 # bytes of one file
 
-class BlobError(ValueError): "A content that cannot be used; the text says why."
+class BlobError(ValueError):
+    "A content that cannot be used; the text says why."
 
-class BlobMismatch(BlobError): "A sound content under a name that is not its own."
+class BlobMismatch(BlobError):
+    "A sound content under a name that is not its own."
 
 def unpack_blob(
     data:bytes,   # gzip, as the archive stores it
@@ -76,13 +83,20 @@ def unpack_blob(
 )->str:           # The file
     "Unpack a content and check it against its name; BlobError if it is damaged, too large or no UTF-8."
     unpacker = zlib.decompressobj(wbits=31)
-    try: raw = unpacker.decompress(data, MAX_CONTENT + 1)
-    except zlib.error: raise BlobError('not gzip') from None
-    if len(raw) > MAX_CONTENT: raise BlobError(f'larger than {MAX_CONTENT} bytes')
-    if not unpacker.eof: raise BlobError('cut short')
-    if hashlib.sha1(raw).hexdigest() != blob_id: raise BlobMismatch('content does not match its blob id')
-    try: return raw.decode('utf-8')
-    except UnicodeDecodeError: raise BlobError('not UTF-8') from None
+    try:
+        raw = unpacker.decompress(data, MAX_CONTENT + 1)
+    except zlib.error:
+        raise BlobError('not gzip') from None
+    if len(raw) > MAX_CONTENT:
+        raise BlobError(f'larger than {MAX_CONTENT} bytes')
+    if not unpacker.eof:
+        raise BlobError('cut short')
+    if hashlib.sha1(raw).hexdigest() != blob_id:
+        raise BlobMismatch('content does not match its blob id')
+    try:
+        return raw.decode('utf-8')
+    except UnicodeDecodeError:
+        raise BlobError('not UTF-8') from None
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #4c93122c
 def download_blob(
@@ -98,16 +112,19 @@ def download_blob(
 
 ALL_FOREIGN = 20 # contents under wrong names, and none under its own, after which fetching stops
 
+# %% ../../nbs/corpus/155_python_edu.ipynb #7ac83dce
 def fetch_contents(
     rows,              # Rows of the published data set, with `blob_id`
     aside:SetAside,    # Receives blob ids whose content cannot be had
     get=download_blob, # Function: blob id -> gzip
     workers:int=16,    # Requests at a time
 ):                     # Iterator of the rows, in order, with `text`
-    "Put the contents to the rows of python-edu; UserError if the first `ALL_FOREIGN` contents are all under wrong names."
+    "Put contents to the rows of python-edu; `UserError` if the first `ALL_FOREIGN` are all under wrong names."
     def one(row):
-        try: return row | dict(text=unpack_blob(get(row['blob_id']), row['blob_id'])), None
-        except BlobError as e: return row, e
+        try:
+            return row | dict(text=unpack_blob(get(row['blob_id']), row['blob_id'])), None
+        except BlobError as e:
+            return row, e
         except Exception as e: # a stream of millions must outlive any one of them
             return row, f'cannot be fetched ({type(e).__name__})'
     rows, matched, foreign = iter(rows), False, 0
@@ -142,11 +159,17 @@ class SoundCode(BaseFilter):
     ):                # True, or (False, reason)
         "Length first, since it is free."
         size = len(doc.text.encode('utf-8', 'surrogatepass'))
-        doc.metadata |= dict(blob_id=blob_id(doc.text), repo_name=doc.metadata.get('repo_name', ''), path=doc.metadata.get('path', str(doc.id)), length_bytes=size)
-        if len(doc.text) < self.min_chars: return self._drop(doc, f'shorter_than_{self.min_chars}')
-        if len(doc.text) > self.max_chars: return self._drop(doc, f'longer_than_{self.max_chars}')
+        doc.metadata |= dict(
+            blob_id=blob_id(doc.text), repo_name=doc.metadata.get('repo_name', ''),
+            path=doc.metadata.get('path', str(doc.id)), length_bytes=size
+        )
+        if len(doc.text) < self.min_chars:
+            return self._drop(doc, f'shorter_than_{self.min_chars}')
+        if len(doc.text) > self.max_chars:
+            return self._drop(doc, f'longer_than_{self.max_chars}')
         problem = parse_problem(doc.text)
-        if problem is None: return True
+        if problem is None:
+            return True
         doc.metadata['parse_error'] = problem
         return self._drop(doc, 'unparseable')
 
@@ -154,6 +177,7 @@ class SoundCode(BaseFilter):
         doc.metadata['drop_reason'] = reason
         return False, reason
 
+# %% ../../nbs/corpus/155_python_edu.ipynb #0a4c27bc
 def python_steps(
     dropped_folder,      # Parent of the bins of dropped files
     threshold:int=4,     # Smallest `int_score` that is kept (published: 4)

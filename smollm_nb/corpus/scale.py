@@ -26,15 +26,22 @@ def cluster_executor(
 ):                  # A datatrove executor; its `run` starts the work
     "datatrove's executor for a cluster."
     if kind == 'ray':
-        try: import ray # noqa: F401 (datatrove imports it later, without a word about how to get it)
-        except ImportError: raise UserError("executor = ray: Ray is not installed; pip install 'smollm-nb[cluster]'") from None
+        try:
+            import ray # noqa: F401 (datatrove imports it later, without a word about how to get it)
+        except ImportError:
+            raise UserError("executor = ray: Ray is not installed; pip install 'smollm-nb[cluster]'") from None
         from datatrove.executor import RayPipelineExecutor
         return RayPipelineExecutor(steps, tasks=tasks, workers=workers, logging_dir=str(logs), mem_per_cpu_gb=memory_gb)
-    if kind != 'slurm': raise UserError(f'executor = {kind}: no such cluster; use ray or slurm')
-    if not partition: raise UserError('executor = slurm: no queue is named; set slurm_partition in settings.ini (sinfo lists them)')
+    if kind != 'slurm':
+        raise UserError(f'executor = {kind}: no such cluster; use ray or slurm')
+    if not partition:
+        raise UserError('executor = slurm: no queue is named; set slurm_partition in settings.ini (sinfo lists them)')
     from datatrove.executor import SlurmPipelineExecutor
-    return SlurmPipelineExecutor(steps, tasks=tasks, workers=workers, logging_dir=str(logs), partition=partition, time=f'{hours}:00:00', qos='',
-                                 job_name=f'smollm-{name}', mem_per_cpu_gb=memory_gb, venv_path=f'{Path(sys.executable).parent}/activate', slurm_logs_folder=f'{logs}/slurm')
+    return SlurmPipelineExecutor(
+        steps, tasks=tasks, workers=workers, logging_dir=str(logs), partition=partition, time=f'{hours}:00:00', qos='',
+        job_name=f'smollm-{name}', mem_per_cpu_gb=memory_gb, venv_path=f'{Path(sys.executable).parent}/activate',
+        slurm_logs_folder=f'{logs}/slurm'
+    )
 
 # %% ../../nbs/corpus/197_scale_out.ipynb #a2f7282b
 def finished(
@@ -57,11 +64,19 @@ def run_on_cluster(
     from tqdm.auto import tqdm
     folders = {name: Path(logs)/name for name in pipelines}
     with tqdm(total=len(pipelines)*tasks, desc=f'corpus on {kind}', unit='task', disable=not progress) as bar:
-        for name, steps in pipelines.items(): cluster_executor(kind, name, steps, tasks, workers, folders[name], **cluster).run()
+        for name, steps in pipelines.items():
+            cluster_executor(kind, name, steps, tasks, workers, folders[name], **cluster).run()
         while True:
-            done = {name: finished(f) for name, f in folders.items()}; bar.update(sum(done.values()) - bar.n)
-            if all(n == tasks for n in done.values()): return
-            if kind == 'ray': raise UserError(f'executor = ray: {", ".join(f"{tasks - n} tasks of {name}" for name, n in done.items() if n < tasks)} failed; read {logs}/*/logs and type the same command to go on')
+            done = {name: finished(f) for name, f in folders.items()}
+            bar.update(sum(done.values()) - bar.n)
+            if all(n == tasks for n in done.values()):
+                return
+            if kind == 'ray':
+                raise UserError(
+                    'executor = ray:'
+                    f' {", ".join(f"{tasks - n} tasks of {name}" for name, n in done.items() if n < tasks)} failed;'
+                    f' read {logs}/*/logs and type the same command to go on'
+                )
             time.sleep(every) # Slurm's run returns at once; the queue decides when it begins
 
 # %% ../../nbs/corpus/197_scale_out.ipynb #edcf377b

@@ -19,7 +19,8 @@ def _analyzer():
     import tantivy
     F = tantivy.Filter
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    for f in (F.remove_long(41), F.lowercase(), F.stopword('english'), F.stemmer('english')): builder = builder.filter(f)
+    for f in (F.remove_long(41), F.lowercase(), F.stopword('english'), F.stemmer('english')):
+        builder = builder.filter(f)
     return builder.build()
 
 def analyze(
@@ -42,12 +43,14 @@ def cut_passages(
     "Cut a text into passages, between sentences where possible."
     passages = [[]]
     for piece in _pieces(text, words):
-        if len(passages[-1]) + len(piece) > words: passages.append([])
+        if len(passages[-1]) + len(piece) > words:
+            passages.append([])
         passages[-1] += piece
     return [' '.join(p) for p in passages if p]
 
 # %% ../../nbs/corpus/120_search.ipynb #3b67a8f9
-class SearchError(UserError): "An index or a search that cannot work."
+class SearchError(UserError):
+    "An index or a search that cannot work."
 
 @dataclass(frozen=True)
 class Hit:
@@ -58,8 +61,13 @@ class Hit:
 
 def _schema():
     import tantivy
-    return (tantivy.SchemaBuilder().add_text_field('page_id', stored=True, tokenizer_name='raw', index_option='basic')
-        .add_text_field('passage', stored=True, tokenizer_name='english', index_option='freq').add_integer_field('number', stored=True).build())
+    return (
+        tantivy.SchemaBuilder()
+        .add_text_field('page_id', stored=True, tokenizer_name='raw', index_option='basic')
+        .add_text_field('passage', stored=True, tokenizer_name='english', index_option='freq')
+        .add_integer_field('number', stored=True)
+        .build()
+    )
 
 def _terms(text): return list(dict.fromkeys(analyze(text)))
 
@@ -68,9 +76,12 @@ def _query(parts, all_words):
     import tantivy
     Q, boosts = tantivy.Query, {}
     for text, boost in parts:
-        for w in _terms(text): boosts[w] = max(boost, boosts.get(w, 0.))
+        for w in _terms(text):
+            boosts[w] = max(boost, boosts.get(w, 0.))
     occur = tantivy.Occur.Must if all_words else tantivy.Occur.Should
-    return Q.boolean_query([(occur, Q.boost_query(Q.term_query(_schema(), 'passage', w), b)) for w, b in boosts.items()])
+    return Q.boolean_query(
+        [(occur, Q.boost_query(Q.term_query(_schema(), 'passage', w), b)) for w, b in boosts.items()]
+    )
 
 # %% ../../nbs/corpus/120_search.ipynb #202444e2
 class TopicIndex:
@@ -79,7 +90,8 @@ class TopicIndex:
         index, # A tantivy index with the fields page_id, passage and number
     ):
         self.index = index
-        index.register_tokenizer('english', _analyzer()); index.reload()
+        index.register_tokenizer('english', _analyzer())
+        index.reload()
         self.searcher = index.searcher()
 
     @property
@@ -91,15 +103,18 @@ class TopicIndex:
         parts,                # Pairs (text, boost)
         limit:int,            # Passages wanted
         all_words:bool=False, # Only passages that hold every word
-    )->list:                  # `limit` rows (score, number, page_id, passage) or fewer: best first, equals in the order in which they came
+    )->list:                  # At most `limit` rows (score, number, page_id, passage), best first; ties as they came
         "Best passages for one question."
         query, fetch = _query(parts, all_words), limit + 1
         while True:
             hits = self.searcher.search(query, limit=fetch, count=False).hits
-            if len(hits) < fetch or hits[-1][0] < hits[limit - 1][0]: break # the cut falls between unequal scores
+            if len(hits) < fetch or hits[-1][0] < hits[limit - 1][0]:
+                break # the cut falls between unequal scores
             fetch *= 2
         docs = [(score, self.searcher.doc(address)) for score, address in hits]
-        return sorted(((s, d['number'][0], d['page_id'][0], d['passage'][0]) for s, d in docs), key=lambda r: (-r[0], r[1]))[:limit]
+        return sorted(
+            ((s, d['number'][0], d['page_id'][0], d['passage'][0]) for s, d in docs), key=lambda r: (-r[0], r[1])
+        )[:limit]
 
 # %% ../../nbs/corpus/120_search.ipynb #a9a9986d
 def _fill(index, pages):
@@ -108,8 +123,10 @@ def _fill(index, pages):
     writer, number = index.writer(64_000_000, 1), 0
     for page_id, text in pages:
         for passage in cut_passages(text.encode('utf-8', 'replace').decode()):
-            writer.add_document(tantivy.Document(page_id=str(page_id), passage=passage, number=number)); number += 1
-    writer.commit(); writer.wait_merging_threads()
+            writer.add_document(tantivy.Document(page_id=str(page_id), passage=passage, number=number))
+            number += 1
+    writer.commit()
+    writer.wait_merging_threads()
 
 @patch(cls_method=True)
 def build(cls:TopicIndex,
@@ -119,12 +136,17 @@ def build(cls:TopicIndex,
     "Index pages; in a folder, whole or not at all."
     import tantivy
     if folder is None:
-        index = tantivy.Index(_schema()); index.register_tokenizer('english', _analyzer()); _fill(index, pages)
+        index = tantivy.Index(_schema())
+        index.register_tokenizer('english', _analyzer())
+        _fill(index, pages)
         return cls(index)
     with atomic_folder(folder) as tmp:
-        index = tantivy.Index(_schema(), path=str(tmp)); index.register_tokenizer('english', _analyzer()); _fill(index, pages)
+        index = tantivy.Index(_schema(), path=str(tmp))
+        index.register_tokenizer('english', _analyzer())
+        _fill(index, pages)
     return cls.open(folder)
 
+# %% ../../nbs/corpus/120_search.ipynb #1a96db14
 @patch(cls_method=True)
 def open(cls:TopicIndex,
     folder, # What `build` wrote
@@ -132,8 +154,10 @@ def open(cls:TopicIndex,
     "Open an index in a folder."
     import tantivy
     restore_folder(folder)
-    try: return cls(tantivy.Index.open(str(folder)))
-    except ValueError as e: raise SearchError(f'{folder}: no index that can be opened ({str(e).splitlines()[0]}); build it again') from None
+    try:
+        return cls(tantivy.Index.open(str(folder)))
+    except ValueError as e:
+        raise SearchError(f'{folder}: no index that can be opened ({str(e).splitlines()[0]}); build it again') from None
 
 # %% ../../nbs/corpus/120_search.ipynb #a5dba2c0
 @patch
@@ -142,7 +166,8 @@ def search(self:TopicIndex,
     pages:int,   # Pages wanted
 )->list[Hit]:    # At most that many, no page twice: first those with all the words, then those with any
     "Pages for a topic, each with its best passage."
-    if pages < 1: raise SearchError(f'{pages} pages asked for; ask for at least 1')
+    if pages < 1:
+        raise SearchError(f'{pages} pages asked for; ask for at least 1')
     context, found = f'{topic.category} {topic.subcategory}', {}
     strict, plain = [(context, 1.), (topic.topic, 2.)], [(topic.query, 1.)]
     for parts, all_words in ((strict, True), (plain, False)):
@@ -150,8 +175,10 @@ def search(self:TopicIndex,
         while len(found) < pages:
             rows = self.ranked(parts, limit, all_words)
             for score, _, page_id, passage in rows:
-                if len(found) < pages: found.setdefault(page_id, Hit(page_id, passage, score))
-            if len(rows) < limit: break
+                if len(found) < pages:
+                    found.setdefault(page_id, Hit(page_id, passage, score))
+            if len(rows) < limit:
+                break
             limit *= 2 # several passages of one page stood in the way
     return list(found.values())
 
@@ -164,5 +191,6 @@ def ndcg(
     "Normalised discounted cumulative gain of a ranking."
     def gain(gs): return sum((2**g - 1)/math.log2(i + 2) for i, g in enumerate(gs[:k]))
     best = gain(sorted(grades.values(), reverse=True))
-    if not best: raise SearchError('no page has a grade above 0, so no order is better than another; leave the topic out')
+    if not best:
+        raise SearchError('no page has a grade above 0, so no order is better than another; leave the topic out')
     return gain([grades.get(p, 0) for p in found])/best

@@ -80,6 +80,8 @@ cp932: csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis
 cp949: cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949
 utf-8: unicodefffe utf-16be csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le
 """
+
+# %% ../../nbs/corpus/105_sources.ipynb #2967b9a6
 _CODECS = {label: line.split(':')[0] for line in _LABELS.split('\n') if line for label in line.split(': ')[1].split()}
 
 # %% ../../nbs/corpus/105_sources.ipynb #49daaf52
@@ -107,7 +109,8 @@ def decode_page(
     return decode_text(data, _declared(data))
 
 # %% ../../nbs/corpus/105_sources.ipynb #7c0115f7
-class SourceError(UserError): "A source that cannot be used at all."
+class SourceError(UserError):
+    "A source that cannot be used at all."
 
 class SetAside:
     "What could not be read: addresses and reasons."
@@ -134,11 +137,20 @@ def sample_pages(
     for index in sorted(folder.glob('pages*.jsonl')):
         for row in read_jsonl(index):
             path = folder/'html'/row['file']
-            if not path.exists(): aside.add(path.name, 'missing file'); continue
-            yield Document(text=decode_page(path.read_bytes())[0], id=f'samples/{path.stem}', metadata=dict(url=row['url'], kind='html'))
+            if not path.exists():
+                aside.add(path.name, 'missing file')
+                continue
+            yield Document(
+                text=decode_page(path.read_bytes())[0],
+                id=f'samples/{path.stem}',
+                metadata=dict(url=row['url'], kind='html'),
+            )
 
 # %% ../../nbs/corpus/105_sources.ipynb #4a8c6c1d
-_LEFT_OUT = {'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'turtledemo', 'test', 'lib2to3', 'ensurepip', 'venv', 'msilib', 'winreg', 'winsound', 'nt', 'msvcrt', '_winapi', 'site', 'sitecustomize', 'usercustomize'}
+_LEFT_OUT = {
+    'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'turtledemo', 'test', 'lib2to3', 'ensurepip', 'venv',
+    'msilib', 'winreg', 'winsound', 'nt', 'msvcrt', '_winapi', 'site', 'sitecustomize', 'usercustomize'
+}
 
 def _stdlib():
     return sorted(m for m in sys.stdlib_module_names if not m.startswith('_') and m not in _LEFT_OUT)
@@ -147,49 +159,79 @@ _STOP = (KeyboardInterrupt, MemoryError) # neither is the fault of the module th
 
 def _submodules(package):
     try:
-        with _quiet(): found = importlib.import_module(package)
+        with _quiet():
+            found = importlib.import_module(package)
     except _STOP:
         raise
     except BaseException:
         return [package]
     inside = pkgutil.walk_packages(getattr(found, '__path__', []), package + '.', onerror=lambda name: None)
-    return sorted([package] + [m.name for m in inside if not any(p.startswith('_') or p in ('tests', 'testing', 'conftest', 'setup') for p in m.name.split('.')[1:])])
+    return sorted(
+        [package]
+        + [
+            m.name
+            for m in inside
+            if not any(
+                p.startswith('_') or p in ('tests', 'testing', 'conftest', 'setup') for p in m.name.split('.')[1:]
+            )
+        ]
+    )
 
+# %% ../../nbs/corpus/105_sources.ipynb #7d2bb267
 @contextlib.contextmanager
 def _quiet():
     "Silence what an import may print or warn, and let no signature print the environment, which may hold passwords."
     shown, kind = type(os.environ).__repr__, type(os.environ)
     kind.__repr__ = lambda self: 'os.environ'
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter('ignore'); yield
-    finally: kind.__repr__ = shown
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(
+            io.StringIO()
+        ):
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        kind.__repr__ = shown
 
 def expand_modules(
     names, # Module names; 'stdlib' stands for the standard library, 'numpy.*' for a package with its public submodules
 )->list[str]: # Module names, each once, in order
     "The modules that a recipe names."
     out = []
-    for n in names: out += _stdlib() if n == 'stdlib' else _submodules(n[:-2]) if n.endswith('.*') else [n]
+    for n in names:
+        out += _stdlib() if n == 'stdlib' else _submodules(n[:-2]) if n.endswith('.*') else [n]
     return list(dict.fromkeys(out))
 
-_MASKS = ((re.compile(r'\b0x[0-9a-fA-F]{6,16}\b'), '0x…'), (re.compile(r'(?<=fd=)\d+|(?<=pid )\d+|(?<=handle )[0-9a-f]+'), '…'))
+_MASKS = (
+    (re.compile(r'\b0x[0-9a-fA-F]{6,16}\b'), '0x…'),
+    (re.compile(r'(?<=fd=)\d+|(?<=pid )\d+|(?<=handle )[0-9a-f]+'), '…'),
+)
 
+# %% ../../nbs/corpus/105_sources.ipynb #93ca24f6
 def mask_page(
     html:str, # A page that pydoc rendered
 )->str:       # Without addresses, handles and paths of this installation
     "Take out what differs from process to process."
-    for path in sorted({sys.prefix, sys.base_prefix, sysconfig.get_path('stdlib'), sysconfig.get_path('purelib'), str(Path.home())}, key=len, reverse=True):
-        if len(path) > 1: html = html.replace(path, '…')
-    for pattern, put in _MASKS: html = pattern.sub(put, html)
+    for path in sorted(
+        {sys.prefix, sys.base_prefix, sysconfig.get_path('stdlib'), sysconfig.get_path('purelib'), str(Path.home())},
+        key=len,
+        reverse=True,
+    ):
+        if len(path) > 1:
+            html = html.replace(path, '…')
+    for pattern, put in _MASKS:
+        html = pattern.sub(put, html)
     return html
 
-_VARIABLE = {'argv', 'path', 'modules', 'path_importer_cache', 'environ', 'environb', 'executable', 'orig_argv', 'flags', 'meta_path', 'path_hooks', 'stdin', 'stdout', 'stderr', '__stdin__', '__stdout__', '__stderr__', 'ps1', 'ps2'}
+_VARIABLE = {
+    'argv', 'path', 'modules', 'path_importer_cache', 'environ', 'environb', 'executable', 'orig_argv', 'flags',
+    'meta_path', 'path_hooks', 'stdin', 'stdout', 'stderr', '__stdin__', '__stdout__', '__stderr__', 'ps1', 'ps2'
+}
 
 class _Page(pydoc.HTMLDoc):
     "pydoc's renderer, without values that depend on the process, and with sets in a fixed order."
     def docother(self, object, name=None, mod=None, *ignored):
-        if name in _VARIABLE or isinstance(object, (set, frozenset, dict)) : return ''
+        if name in _VARIABLE or isinstance(object, (set, frozenset, dict)) :
+            return ''
         return super().docother(object, name, mod, *ignored)
 
 def machine_page(
@@ -201,6 +243,7 @@ def machine_page(
         page = _Page()
         return mask_page(page.page(pydoc.describe(found), page.document(found, module)))
 
+# %% ../../nbs/corpus/105_sources.ipynb #6ebc8e79
 def machine_pages(
     modules,        # Module names, as for `expand_modules`
     aside:SetAside, # Receives modules that cannot be imported or rendered
@@ -209,14 +252,20 @@ def machine_pages(
 ):                  # Iterator of `Document`; text is HTML
     "pydoc pages of modules that are installed here."
     for i, name in enumerate(expand_modules(modules)):
-        if i % world_size != rank: continue
-        try: html = machine_page(name)
-        except ModuleNotFoundError: aside.add(name, 'module not installed')
+        if i % world_size != rank:
+            continue
+        try:
+            html = machine_page(name)
+        except ModuleNotFoundError:
+            aside.add(name, 'module not installed')
         except _STOP:
             raise
         except BaseException as e: # such as SystemExit from a script
             aside.add(name, f'module cannot be rendered ({type(e).__name__})')
-        else: yield Document(text=html, id=f'machine/{name}', metadata=dict(url=f'pydoc://{name}', kind='html', module=name))
+        else:
+            yield Document(
+                text=html, id=f'machine/{name}', metadata=dict(url=f'pydoc://{name}', kind='html', module=name)
+            )
 
 # %% ../../nbs/corpus/105_sources.ipynb #d7b419e1
 def _layout(doc):
@@ -225,10 +274,14 @@ def _layout(doc):
     out = []
     for block in re.split(r'\n\s*\n', doc):
         lines = block.split('\n')
-        if len(lines) > 1 and re.fullmatch(r'[-=~^*"]{3,}', lines[1].strip()): out.append(f'<h2>{html.escape(lines[0].strip())}</h2>'); lines = lines[2:]
+        if len(lines) > 1 and re.fullmatch(r'[-=~^*"]{3,}', lines[1].strip()):
+            out.append(f'<h2>{html.escape(lines[0].strip())}</h2>')
+            lines = lines[2:]
         body = '\n'.join(lines)
-        if not body.strip(): continue
-        if lines[0].startswith('   ') or body.lstrip().startswith('>>>'): continue # code; it has a data set of its own
+        if not body.strip():
+            continue
+        if lines[0].startswith('   ') or body.lstrip().startswith('>>>'):
+            continue # code; it has a data set of its own
         out.append(f'<p>{html.escape(" ".join(l.strip() for l in lines))}</p>')
     return '\n'.join(out)
 
@@ -237,15 +290,24 @@ def docstring_page(
     doc:str,  # A docstring, indentation removed
 )->str:       # HTML
     "A documentation page for one object."
-    return mask_page(f'<!doctype html><html><head><title>{name}</title></head><body><nav><a href="index.html">Index</a></nav><article><h1>{name}</h1>\n{_layout(doc)}\n</article></body></html>')
+    return mask_page(
+        f'<!doctype html><html><head><title>{name}</title></head><body><nav><a'
+        f' href="index.html">Index</a></nav><article><h1>{name}</h1>\n{_layout(doc)}\n</article></body></html>'
+    )
 
 def _documented(module):
     "Public classes and functions that a module defines, with their docstrings."
     import inspect
     for name, obj in sorted(vars(module).items()):
-        if name.startswith('_') or not (inspect.isclass(obj) or inspect.isroutine(obj)) or getattr(obj, '__module__', None) != module.__name__: continue
+        if (
+            name.startswith('_')
+            or not (inspect.isclass(obj) or inspect.isroutine(obj))
+            or getattr(obj, '__module__', None) != module.__name__
+        ):
+            continue
         yield name, inspect.getdoc(obj) or ''
 
+# %% ../../nbs/corpus/105_sources.ipynb #3e1089e4
 def docstring_pages(
     modules,        # Module names, as for `expand_modules`
     aside:SetAside, # Receives modules that cannot be imported
@@ -255,14 +317,29 @@ def docstring_pages(
 ):                  # Iterator of `Document`; text is HTML
     "Pages of documented classes and functions of modules that are installed here."
     for i, name in enumerate(expand_modules(modules)):
-        if i % world_size != rank: continue
+        if i % world_size != rank:
+            continue
         try:
-            with _quiet(): found = [(n, d) for n, d in _documented(importlib.import_module(name)) if len(d) >= min_chars]
+            with _quiet():
+                found = [(n, d) for n, d in _documented(importlib.import_module(name)) if len(d) >= min_chars]
         except _STOP:
             raise
         except BaseException as e:
-            aside.add(name, 'module not installed' if isinstance(e, ModuleNotFoundError) else f'module cannot be rendered ({type(e).__name__})'); continue
-        for n, doc in found: yield Document(text=docstring_page(f'{name}.{n}', doc), id=f'docs/{name}.{n}', metadata=dict(url=f'pydoc://{name}.{n}', kind='html', module=name))
+            aside.add(
+                name,
+                (
+                    'module not installed'
+                    if isinstance(e, ModuleNotFoundError)
+                    else f'module cannot be rendered ({type(e).__name__})'
+                ),
+            )
+            continue
+        for n, doc in found:
+            yield Document(
+                text=docstring_page(f'{name}.{n}', doc),
+                id=f'docs/{name}.{n}',
+                metadata=dict(url=f'pydoc://{name}.{n}', kind='html', module=name),
+            )
 
 # %% ../../nbs/corpus/105_sources.ipynb #95045fce
 def _source_of(module):
@@ -271,7 +348,8 @@ def _source_of(module):
 
 def _short(path):
     for root in (sysconfig.get_path('purelib'), sysconfig.get_path('stdlib')):
-        if path.is_relative_to(root): return path.relative_to(root).as_posix()
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
     return path.name
 
 def _code(path, name, aside):
@@ -305,7 +383,9 @@ def python_files(
 # %% ../../nbs/corpus/105_sources.ipynb #413a4fa5
 MAX_LINE, MAX_FILE, MAX_RATIO = 50_000_000, 500_000_000, 200
 _TABLES = ('.jsonl', '.jsonl.gz', '.jsonl.zst', '.parquet')
-_READ_AS = {'.txt': 'text', '.md': 'text', '.html': 'pages', '.htm': 'pages', '.py': 'code'} | dict.fromkeys(_TABLES, 'table')
+_READ_AS = {'.txt': 'text', '.md': 'text', '.html': 'pages', '.htm': 'pages', '.py': 'code'} | dict.fromkeys(
+    _TABLES, 'table'
+)
 _ENDINGS = ', '.join(_READ_AS)
 
 def _kind(path):
@@ -326,28 +406,38 @@ class _Bomb(Exception):
     "Data that grow beyond measure when they are unpacked."
 
 def _lines(f, packed):
-    "Numbered lines as bytes, None for one longer than `MAX_LINE`; raises when a packed file of so many bytes swells too much."
+    "Numbered lines as bytes, None for one longer than `MAX_LINE`; raises when a packed file swells too much."
     i, size, at_start = 0, 0, True
     while line := f.readline(MAX_LINE):
-        size += len(line); i += at_start
-        if size > MAX_LINE and size > MAX_RATIO*packed: raise _Bomb
+        size += len(line)
+        i += at_start
+        if size > MAX_LINE and size > MAX_RATIO*packed:
+            raise _Bomb
         whole = line.endswith(b'\n') or len(line) < MAX_LINE
-        if at_start: yield i, line if whole else None
+        if at_start:
+            yield i, line if whole else None
         at_start = whole
 
+# %% ../../nbs/corpus/105_sources.ipynb #89061878
 def _json_rows(path, name, aside):
     "Numbered rows; a broken line is set aside and reading goes on."
     with _open_text(path) as f:
         for i, line in _lines(io.BufferedReader(f.buffer), path.stat().st_size):
-            if line is None: aside.add(f'{name}:{i}', f'line longer than {MAX_LINE//1_000_000} MB'); continue
-            if not line.strip(): continue
-            try: yield i, _parse_line(decode_text(line)[0], name, i)
-            except JSONLError as e: aside.add(f'{name}:{i}', 'broken JSON line' if 'not JSON' in str(e) else 'not a JSON object')
+            if line is None:
+                aside.add(f'{name}:{i}', f'line longer than {MAX_LINE//1_000_000} MB')
+                continue
+            if not line.strip():
+                continue
+            try:
+                yield i, _parse_line(decode_text(line)[0], name, i)
+            except JSONLError as e:
+                aside.add(f'{name}:{i}', 'broken JSON line' if 'not JSON' in str(e) else 'not a JSON object')
 
 def _parquet_rows(path):
     import pyarrow.parquet as pq
     table = pq.ParquetFile(path)
-    if 'text' not in table.schema_arrow.names: raise _no_text(path, table.schema_arrow.names)
+    if 'text' not in table.schema_arrow.names:
+        raise _no_text(path, table.schema_arrow.names)
     yield from enumerate((row for batch in table.iter_batches(64, columns=['text']) for row in batch.to_pylist()), 1)
 
 # %% ../../nbs/corpus/105_sources.ipynb #87ca74b6
@@ -360,12 +450,18 @@ def _table(path, name, rows, aside):
     found, columns, before = False, set(), len(aside.rows)
     for i, row in rows:
         columns |= set(row)
-        if not isinstance(row.get('text'), str): aside.add(f'{name}:{i}', 'no text column'); continue
+        if not isinstance(row.get('text'), str):
+            aside.add(f'{name}:{i}', 'no text column')
+            continue
         found, text = True, valid_text(row['text'].replace('\0', ''))
-        if text.strip(): yield Document(text=text, id=f'folder/{name}:{i}', metadata=_own(name, i) | dict(kind='text'))
-        else: aside.add(f'{name}:{i}', 'empty')
-    if columns and not found: raise _no_text(path, columns)
-    if not columns and len(aside.rows) == before: aside.add(name, 'empty')
+        if text.strip():
+            yield Document(text=text, id=f'folder/{name}:{i}', metadata=_own(name, i) | dict(kind='text'))
+        else:
+            aside.add(f'{name}:{i}', 'empty')
+    if columns and not found:
+        raise _no_text(path, columns)
+    if not columns and len(aside.rows) == before:
+        aside.add(name, 'empty')
 
 def _text_file(path, name, aside):
     "The document that a file of text or mark-up is, if it holds anything."
@@ -383,6 +479,7 @@ def _code_file(path, name, aside):
         columns = dict(repo_name=path.parent.name, path=name)
         yield Document(text=text, id=f'folder/{name}', metadata=_own(name) | columns)
 
+# %% ../../nbs/corpus/105_sources.ipynb #72257201
 def _one_file(path, name, aside):
     "Documents of one file of a kind that is known; what cannot be read is set aside."
     kind = _kind(path)
@@ -400,7 +497,8 @@ def _one_file(path, name, aside):
 
 def _readable(path):
     "All files of a folder; `SourceError` if none of them can hold a document."
-    if not path.is_dir(): raise SourceError(f'{path}: no such folder; give --source a folder of {_ENDINGS} files')
+    if not path.is_dir():
+        raise SourceError(f'{path}: no such folder; give --source a folder of {_ENDINGS} files')
     files = _files(path)
     if not any(_kind(p) in _READ_AS and p.stat().st_size for p in files):
         held = ', '.join(f'{n} {kind}' for kind, n in Counter(map(_kind, files)).most_common(5)) or 'nothing'
@@ -437,93 +535,131 @@ def folder_code(
 # %% ../../nbs/corpus/105_sources.ipynb #85a657a4
 MAX_PAGE, MAX_BROKEN, MAX_AGAIN = 10_000_000, 1000, 8_000_000
 
-class _Damage(Exception): "A record that cannot be trusted."
+class _Damage(Exception):
+    "A record that cannot be trusted."
 
 class _Member:
     "One member of a gzip file, unpacked while it is read."
-    def __init__(self, f, start): self.f, self.start, self.size, self.z = f, start, 0, zlib.decompressobj(31); f.seek(start)
+    def __init__(self, f, start):
+        self.f, self.start, self.size, self.z = f, start, 0, zlib.decompressobj(31)
+        f.seek(start)
 
     def read(self, n=1 << 16):
         while not self.z.eof:
             data = self.z.unconsumed_tail or self.f.read(1 << 16)
-            if not data: raise _Damage('cut')
-            out = self.z.decompress(data, max(n, 1)); self.size += len(out)
-            if self.size > MAX_PAGE and self.size > MAX_RATIO*(self.f.tell() - self.start): raise _Bomb
-            if out: return out
+            if not data:
+                raise _Damage('cut')
+            out = self.z.decompress(data, max(n, 1))
+            self.size += len(out)
+            if self.size > MAX_PAGE and self.size > MAX_RATIO*(self.f.tell() - self.start):
+                raise _Bomb
+            if out:
+                return out
         return b''
 
     def end(self):
         "Where the next member begins, after reading this one to its checksum."
-        while self.read(): pass
+        while self.read():
+            pass
         return self.f.tell() - len(self.z.unused_data)
 
+# %% ../../nbs/corpus/105_sources.ipynb #04f87d02
 def _page(record):
     "Text of a record if it is a page, and why it is not used if it holds none."
-    if record.rec_type != 'response' or record.http_headers is None: return None, None
-    if 'html' not in (record.http_headers.get_header('Content-Type') or '').lower(): return None, None
+    if record.rec_type != 'response' or record.http_headers is None:
+        return None, None
+    if 'html' not in (record.http_headers.get_header('Content-Type') or '').lower():
+        return None, None
     coding = (record.http_headers.get_header('Content-Encoding') or 'identity').strip().lower()
-    if coding not in ('identity', '', 'gzip', 'x-gzip', 'deflate'): return None, f'content encoding {coding[:20]!r}'
+    if coding not in ('identity', '', 'gzip', 'x-gzip', 'deflate'):
+        return None, f'content encoding {coding[:20]!r}'
     parts, size, stream = [], 0, record.content_stream()
-    while size < MAX_PAGE and (part := stream.read(min(1 << 20, MAX_PAGE - size))): parts.append(part); size += len(part)
-    if size >= MAX_PAGE and size > MAX_RATIO*record.raw_stream.tell(): raise _Bomb
+    while size < MAX_PAGE and (part := stream.read(min(1 << 20, MAX_PAGE - size))):
+        parts.append(part)
+        size += len(part)
+    if size >= MAX_PAGE and size > MAX_RATIO*record.raw_stream.tell():
+        raise _Bomb
     text = decode_page(b''.join(parts))[0]
     return (text, None) if text.strip() else (None, 'empty')
 
+# %% ../../nbs/corpus/105_sources.ipynb #9a480448
 def _records(stream, left):
-    "(end, text, reason, id, columns, whether its digest is wrong) of the records of a stream of at most so many bytes; raises at the first that is broken."
+    """Records of a stream of at most so many bytes: end, text, reason, id, columns, whether the digest is wrong.
+
+    Raises at the first record that is broken."""
     from warcio.archiveiterator import WARCIterator
     it = WARCIterator(stream, check_digests=True)
     while True:
         with contextlib.redirect_stderr(io.StringIO()): # warcio's warnings; they are raised below
             record = next(it, None)
-            if record is None and it.fh.tell() > it.offset: raise _Damage('cut') # half a header is no end
-            if record is None: return
-            if not (record.rec_headers.get_header('Content-Length') or '').strip().isdecimal(): raise _Damage('no length')
-            if record.length > left: raise _Damage('longer than its file')
+            if record is None and it.fh.tell() > it.offset:
+                raise _Damage('cut') # half a header is no end
+            if record is None:
+                return
+            if not (record.rec_headers.get_header('Content-Length') or '').strip().isdecimal():
+                raise _Damage('no length')
+            if record.length > left:
+                raise _Damage('longer than its file')
             text, reason = _page(record)
             it.read_to_end(record)
-        start, length = it.member_info; gap = it.offset - start - length # of the two empty lines; the last may be missing
-        if it.err_count or record.raw_stream.limit or gap < 4 and it.next_line: raise _Damage('length')
+        start, length = it.member_info
+        gap = it.offset - start - length # of the two empty lines; the last may be missing
+        if it.err_count or record.raw_stream.limit or gap < 4 and it.next_line:
+            raise _Damage('length')
         said = record.rec_headers.get_header
         columns = dict(url=said('WARC-Target-URI') or '', date=said('WARC-Date') or '')
         yield it.offset, text, reason, said('WARC-Record-ID'), columns, record.digest_checker.passed is False
 
 def _why(e):
-    if isinstance(e, _Bomb): return 'decompression bomb'
-    return f'broken WARC record ({e if isinstance(e, _Damage) else "gzip" if isinstance(e, zlib.error) else type(e).__name__})'
+    if isinstance(e, _Bomb):
+        return 'decompression bomb'
+    return (
+        'broken WARC record'
+        f' ({e if isinstance(e, _Damage) else "gzip" if isinstance(e, zlib.error) else type(e).__name__})'
+    )
 
+# %% ../../nbs/corpus/105_sources.ipynb #7f1f7970
 def _find(f, start, end, mark, good):
     "The first place from start to before end where a mark stands and is good, or None."
-    f.seek(start); behind = b''
+    f.seek(start)
+    behind = b''
     while block := f.read(max(0, min(1 << 20, end - f.tell()))):
         data, place = behind + block, f.tell() - len(behind) - len(block)
         for m in re.finditer(re.escape(mark), data):
-            if good(place + m.start()): return place + m.start()
-        f.seek(place + len(data)); behind = data[-len(mark) + 1:]
+            if good(place + m.start()):
+                return place + m.start()
+        f.seek(place + len(data))
+        behind = data[-len(mark) + 1:]
 
 def _begins(f, place):
     "Whether a gzip member there unpacks to a record."
     f.seek(place)
-    try: return zlib.decompressobj(31).decompress(f.read(1 << 10), 5) == b'WARC/'
-    except zlib.error: return False
+    try:
+        return zlib.decompressobj(31).decompress(f.read(1 << 10), 5) == b'WARC/'
+    except zlib.error:
+        return False
 
 def _is_header(f, place):
     "Whether the first two lines of a record stand there."
     f.seek(place)
     return bool(re.match(rb'WARC/1\.\d\r\n[A-Za-z-]+:', f.read(100)))
 
+# %% ../../nbs/corpus/105_sources.ipynb #ed18dfb8
 def _from_gzip(f, size, start):
     "Records of one member, the last only after its checksum; returns where the next member begins."
     member, held = _Member(f, start), None
     try:
         for row in _records(member, float('inf')):
-            if held: yield held
+            if held:
+                yield held
             held = row
     except Exception:
-        if held: yield held
+        if held:
+            yield held
         raise
     end = member.end()
-    if held: yield held
+    if held:
+        yield held
     return end if end < size else None
 
 def _from_plain(f, size, start):
@@ -533,7 +669,8 @@ def _from_plain(f, size, start):
         if row[-1]:
             at, inner = f.tell(), _find(f, start + 1, row[0], b'WARC/1.', lambda place: _is_header(f, place))
             f.seek(at)
-            if inner is not None: raise _Damage('length')
+            if inner is not None:
+                raise _Damage('length')
         start = row[0]
         yield row
 
@@ -554,13 +691,17 @@ def warc_snapshot(
 
 def _next_start(f, start, size, packed):
     "The next place where a record may begin, or None."
-    if packed: return _find(f, start, size, b'\x1f\x8b\x08', lambda at: _begins(f, at))
+    if packed:
+        return _find(f, start, size, b'\x1f\x8b\x08', lambda at: _begins(f, at))
     return _find(f, start, size, b'WARC/1.', lambda at: _is_header(f, at))
 
+# %% ../../nbs/corpus/105_sources.ipynb #fcdacd5d
 def _file_documents(path, aside):
     "Pages of one WARC file."
     size, broken, again, name = path.stat().st_size, 0, 0, path.name
-    if not size: aside.add(name, 'empty'); return
+    if not size:
+        aside.add(name, 'empty')
+        return
     where = dict(dump=warc_snapshot(path), file_path=name, kind='html')
     with open(path, 'rb') as f:
         packed, start = f.read(2) == b'\x1f\x8b', 0
@@ -569,22 +710,32 @@ def _file_documents(path, aside):
             try:
                 rows = (_from_gzip if packed else _from_plain)(f, size, start)
                 while True:
-                    try: end, text, reason, id_, columns, _ = next(rows)
-                    except StopIteration as e: start = e.value; break
-                    if text is not None: yield Document(text=text, id=id_ or f'{name}@{place}', metadata=columns | where)
-                    elif reason: aside.add(f'{name}@{place}', reason)
-                    if not packed: place = end
+                    try:
+                        end, text, reason, id_, columns, _ = next(rows)
+                    except StopIteration as e:
+                        start = e.value
+                        break
+                    if text is not None:
+                        yield Document(text=text, id=id_ or f'{name}@{place}', metadata=columns | where)
+                    elif reason:
+                        aside.add(f'{name}@{place}', reason)
+                    if not packed:
+                        place = end
             except Exception as e:
-                aside.add(f'{name}@{place}', _why(e)); broken += 1; again += f.tell() - place
+                aside.add(f'{name}@{place}', _why(e))
+                broken += 1
+                again += f.tell() - place
                 if broken == MAX_BROKEN or again > 4*size + MAX_AGAIN:
                     return aside.add(f'{name}@{place}', 'rest of a file with too many broken records')
                 start = _next_start(f, place + 1, size, packed)
 
 def _warc_files(path):
     "WARC files that a path names or holds."
-    if path.is_file(): return [path]
+    if path.is_file():
+        return [path]
     return [p for p in _files(path) if p.name.lower().endswith(('.warc', '.warc.gz'))] if path.is_dir() else []
 
+# %% ../../nbs/corpus/105_sources.ipynb #3672780e
 def warc_documents(
     path,           # A .warc or .warc.gz file, or a folder of them
     aside:SetAside, # Receives what could not be read
@@ -593,7 +744,8 @@ def warc_documents(
 ):                  # Iterator of `Document`; text is HTML
     "HTML responses of WARC files; `SourceError` if there is no such file."
     files = _warc_files(Path(path))
-    if not files: raise SourceError(f'{path}: no WARC file; give a .warc or .warc.gz file or a folder that holds some')
+    if not files:
+        raise SourceError(f'{path}: no WARC file; give a .warc or .warc.gz file or a folder that holds some')
     for p in files[rank::world_size]:
         yield from _file_documents(p, aside)
 
@@ -620,11 +772,17 @@ class SourceLook:
 
 def _source_kind(path):
     "'folder' or 'warc'; `SourceError` for what is neither."
-    if not path.exists(): raise SourceError(f'{path}: no such file or folder; check the path')
-    if path.is_dir(): return 'warc' if _warc_files(path) else 'folder'
-    if path.is_file() and path.name.lower().endswith(('.warc', '.warc.gz')): return 'warc'
-    raise SourceError(f'{path}: neither a folder nor a .warc or .warc.gz file; give the folder that holds your {_ENDINGS} files')
+    if not path.exists():
+        raise SourceError(f'{path}: no such file or folder; check the path')
+    if path.is_dir():
+        return 'warc' if _warc_files(path) else 'folder'
+    if path.is_file() and path.name.lower().endswith(('.warc', '.warc.gz')):
+        return 'warc'
+    raise SourceError(
+        f'{path}: neither a folder nor a .warc or .warc.gz file; give the folder that holds your {_ENDINGS} files'
+    )
 
+# %% ../../nbs/corpus/105_sources.ipynb #f429c9f6
 def _row(kind, files, source):
     "What is to be said of the files of one kind."
     read_as = 'pages of a crawl' if source == 'warc' and kind.startswith('.warc') else _READ_AS.get(kind, '')
@@ -632,7 +790,10 @@ def _row(kind, files, source):
     if source == 'warc' and not kind.startswith('.warc'):
         read_as, reason = '', 'not read beside WARC files'
     names = [p.name for p in files[:3]] + (['…'] if len(files) > 3 else [])
-    return dict(kind=kind, files=len(files), bytes=sum(p.stat().st_size for p in files), read_as=read_as, reason=reason, names=names)
+    return dict(
+        kind=kind, files=len(files), bytes=sum(p.stat().st_size for p in files), read_as=read_as, reason=reason,
+        names=names
+    )
 
 def _first_document(path, files, aside):
     "Whether a folder holds one document at least; opens all its tables, and other files until one is found."
@@ -642,12 +803,14 @@ def _first_document(path, files, aside):
             found |= next(_one_file(p, p.relative_to(path).as_posix(), aside), None) is not None
     return found
 
+# %% ../../nbs/corpus/105_sources.ipynb #98994d63
 def look_at_source(
     path,        # What a reader gives as --source: a folder, or a WARC file
     kind:str='', # 'folder' or 'warc', if the recipe says which; else whether there are WARC files decides
 )->SourceLook:
     "Look at a source before anything is read; `SourceError` if no document can come from it."
-    if not str(path): raise SourceError('corpus.source_path is empty; name the folder or the WARC file to read')
+    if not str(path):
+        raise SourceError('corpus.source_path is empty; name the folder or the WARC file to read')
     path, aside = Path(path), SetAside()
     kind = kind or _source_kind(path)
     files = [path] if path.is_file() else _files(path)
@@ -674,13 +837,21 @@ def web_documents(
 ):                  # Iterator of `Document`
     "Pages of all the sources that a recipe names."
     for s in sources:
-        if s == 'samples': yield from (p for i, p in enumerate(sample_pages(aside if rank == 0 else SetAside())) if i % world_size == rank)
+        if s == 'samples':
+            yield from (
+                p for i, p in enumerate(sample_pages(aside if rank == 0 else SetAside())) if i % world_size == rank
+            )
         elif s == 'machine':
             yield from machine_pages(page_modules, aside, rank, world_size)
             yield from docstring_pages(docstring_modules, aside, rank, world_size)
-        elif s == 'folder': yield from folder_documents(source_path, aside, rank, world_size)
-        elif s == 'warc': yield from warc_documents(source_path, aside, rank, world_size)
-        else: raise SourceError(f'corpus.sources: {s!r} is no source of raw pages; use samples, machine, folder or warc, or hub alone')
+        elif s == 'folder':
+            yield from folder_documents(source_path, aside, rank, world_size)
+        elif s == 'warc':
+            yield from warc_documents(source_path, aside, rank, world_size)
+        else:
+            raise SourceError(
+                f'corpus.sources: {s!r} is no source of raw pages; use samples, machine, folder or warc, or hub alone'
+            )
 
 def code_documents(
     sources,        # Of which machine and folder have code
@@ -690,9 +861,12 @@ def code_documents(
     rank:int=0, world_size:int=1,
 ):                  # Iterator of `Document`
     "Python files of all the sources that a recipe names."
-    if 'machine' in sources: yield from python_files(modules, aside, rank, world_size)
-    if 'folder' in sources: yield from folder_code(source_path, aside, rank, world_size)
+    if 'machine' in sources:
+        yield from python_files(modules, aside, rank, world_size)
+    if 'folder' in sources:
+        yield from folder_code(source_path, aside, rank, world_size)
 
+# %% ../../nbs/corpus/105_sources.ipynb #702978e1
 class SourceStep(PipelineStep):
     "First step of a pipeline: yields the documents of its rank, each with its source, and writes what was set aside."
     name, type = '📚 Source', 'Reader'

@@ -17,8 +17,10 @@ def valid_text(
     text:str, # Any Python string
 )->str:       # The same, if it can be written as UTF-8
     "Text in which surrogate pairs are joined and lone surrogates replaced by U+FFFD."
-    try: text.encode()
-    except UnicodeEncodeError: return text.encode('utf-16-le', 'surrogatepass').decode('utf-16-le', 'replace')
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode('utf-16-le', 'surrogatepass').decode('utf-16-le', 'replace')
     return text
 
 # %% ../../nbs/corpus/180_tokenizer.ipynb #90da7be8
@@ -29,10 +31,22 @@ def train_tokenizer(
     "Learn a byte-level BPE in SmolLM's form; the same texts in the same order give the same bytes."
     from tokenizers import Tokenizer as Core, models, pre_tokenizers, trainers
     least = len(SPECIAL_TOKENS) + 256
-    if vocab_size < least: raise UserError(f'vocab_size {vocab_size} is too small for {len(SPECIAL_TOKENS)} control tokens and 256 bytes; use at least {least}')
+    if vocab_size < least:
+        raise UserError(
+            f'vocab_size {vocab_size} is too small for {len(SPECIAL_TOKENS)} control tokens and 256 bytes; use at least'
+            f' {least}'
+        )
     core = Core(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
     core.train_from_iterator((valid_text(t) for t in texts), trainer)
     model = json.loads(core.to_str())['model']
     return build_tokenizer(model['vocab'], model['merges'])

@@ -16,7 +16,8 @@ from itertools import combinations
 from ..files import UserError, read_jsonl, samples
 
 # %% ../../nbs/corpus/110_topics.ipynb #90d4178e
-class TopicError(UserError): "A topic list that cannot be used."
+class TopicError(UserError):
+    "A topic list that cannot be used."
 
 @dataclass(frozen=True)
 class Topic:
@@ -34,7 +35,10 @@ class Topic:
 def _topic(row, path, i):
     names = [row.get(k) for k in ('category', 'subcategory', 'topic')]
     for key, name in zip(('category', 'subcategory', 'topic'), names):
-        if not isinstance(name, str) or not name.strip(): raise TopicError(f'{path}: topic {i}: {key} is missing or empty; give category, subcategory and topic as text')
+        if not isinstance(name, str) or not name.strip():
+            raise TopicError(
+                f'{path}: topic {i}: {key} is missing or empty; give category, subcategory and topic as text'
+            )
     return Topic(*(' '.join(n.split()) for n in names))
 
 def load_topics(
@@ -44,9 +48,13 @@ def load_topics(
     path, topics = path or samples('topics', 'topics.jsonl'), {}
     for i, row in enumerate(read_jsonl(path), 1):
         t = _topic(row, path, i)
-        if t in topics: raise TopicError(f'{path}: topic {i}: {t.topic!r} stands here for the second time (first: topic {topics[t]}); delete one')
+        if t in topics:
+            raise TopicError(
+                f'{path}: topic {i}: {t.topic!r} stands here for the second time (first: topic {topics[t]}); delete one'
+            )
         topics[t] = i
-    if not topics: raise TopicError(f'{path}: no topics; write at least one line with category, subcategory and topic')
+    if not topics:
+        raise TopicError(f'{path}: no topics; write at least one line with category, subcategory and topic')
     return list(topics)
 
 # %% ../../nbs/corpus/110_topics.ipynb #b07102f2
@@ -74,7 +82,8 @@ def near_copies(
     "Pairs of topics that differ by little more than word order."
     words, drawers = [topic_words(t.topic) for t in topics], defaultdict(list)
     for i, ws in enumerate(words):
-        for w in ws: drawers[w].append(i)
+        for w in ws:
+            drawers[w].append(i)
     pairs = {p for drawer in drawers.values() for p in combinations(drawer, 2)}
     found = [(topics[i], topics[j], jaccard(words[i], words[j])) for i, j in sorted(pairs)]
     return sorted((f for f in found if f[2] >= threshold), key=lambda f: -f[2])
@@ -87,7 +96,8 @@ def _deal(piles):
 
 def _groups(items, key):
     groups = defaultdict(list)
-    for x in items: groups[key(x)].append(x)
+    for x in items:
+        groups[key(x)].append(x)
     return list(groups.values())
 
 def choose_topics(
@@ -96,12 +106,15 @@ def choose_topics(
     seed:int,    # Decides the order of the deal
 )->list[Topic]:  # The first ones of a longer choice are the shorter choice
     "A choice spread over categories, and over subcategories within them."
-    if not 0 <= n <= len(topics): raise TopicError(f'{n} topics asked for, the list has {len(topics)}; ask for fewer or grow the list')
+    if not 0 <= n <= len(topics):
+        raise TopicError(f'{n} topics asked for, the list has {len(topics)}; ask for fewer or grow the list')
     rng, shelves = random.Random(seed), []
     for shelf in _groups(topics, lambda t: t.category):
         boards = _groups(shelf, lambda t: t.subcategory)
-        for b in boards: rng.shuffle(b)
-        rng.shuffle(boards); shelves.append(_deal(boards))
+        for b in boards:
+            rng.shuffle(b)
+        rng.shuffle(boards)
+        shelves.append(_deal(boards))
     rng.shuffle(shelves)
     return _deal(shelves)[:n]
 
@@ -111,16 +124,20 @@ def subtopic_prompt(
     n:int,       # How many
 )->str:          # A request in plain words
     "Ask a language model for finer topics."
-    return (f'A bookshop has a shelf "{topic.category}" with a board "{topic.subcategory}". One subject on it is "{topic.topic}".\n'
-            f'List {n} narrower subjects within "{topic.topic}", each different from the others and each enough for a chapter. '
-            f'Use 2 to 8 words for each. Answer with a numbered list from 1 to {n} and nothing else.')
+    return (
+        f'A bookshop has a shelf "{topic.category}" with a board "{topic.subcategory}". One subject on it is'
+        f' "{topic.topic}".\nList {n} narrower subjects within "{topic.topic}", each different from the others and each'
+        f' enough for a chapter. Use 2 to 8 words for each. Answer with a numbered list from 1 to {n} and nothing else.'
+    )
 
 # %% ../../nbs/corpus/110_topics.ipynb #e516b06e
-class SubtopicError(TopicError): "A model's answer that is not the list it was asked for."
+class SubtopicError(TopicError):
+    "A model's answer that is not the list it was asked for."
 
 def _entry(text, number):
     text = ' '.join(re.sub(r'[*_"“”]', ' ', text).split()).rstrip(' .;:,')
-    if not 1 <= len(text.split()) <= 12: raise SubtopicError(f'answer, entry {number}: {len(text.split())} words, expected 2 to 8; ask again')
+    if not 1 <= len(text.split()) <= 12:
+        raise SubtopicError(f'answer, entry {number}: {len(text.split())} words, expected 2 to 8; ask again')
     return text
 
 def parse_subtopics(
@@ -130,9 +147,11 @@ def parse_subtopics(
     "Read a numbered list; anything else is a `SubtopicError`."
     lines = re.findall(r'^\s*(\d+)[.)]\s+(\S.*)$', reply, re.M)
     numbers = [int(i) for i, _ in lines]
-    if numbers[:n] != list(range(1, n + 1)): raise SubtopicError(f'answer: a list numbered {numbers or "not at all"}, expected 1 to {n}; ask again')
+    if numbers[:n] != list(range(1, n + 1)):
+        raise SubtopicError(f'answer: a list numbered {numbers or "not at all"}, expected 1 to {n}; ask again')
     names = {}
-    for i, text in lines[:n]: names.setdefault(topic_words(_entry(text, i)), _entry(text, i))
+    for i, text in lines[:n]:
+        names.setdefault(topic_words(_entry(text, i)), _entry(text, i))
     return list(names.values())
 
 # %% ../../nbs/corpus/110_topics.ipynb #eac60a87
@@ -144,8 +163,12 @@ def grow_topics(
     "Split topics into finer ones with a language model."
     grown, bad = {}, 0
     for t in topics:
-        try: names = parse_subtopics(ask(subtopic_prompt(t, n)), n)
-        except SubtopicError: bad += 1; continue
+        try:
+            names = parse_subtopics(ask(subtopic_prompt(t, n)), n)
+        except SubtopicError:
+            bad += 1
+            continue
         for name in names:
-            if not topic_words(name) <= topic_words(t.query): grown.setdefault(topic_words(name), Topic(t.category, t.subcategory, name))
+            if not topic_words(name) <= topic_words(t.query):
+                grown.setdefault(topic_words(name), Topic(t.category, t.subcategory, name))
     return list(grown.values()), bad

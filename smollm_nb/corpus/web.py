@@ -28,7 +28,8 @@ def cut_page(
 )->str:       # Its beginning: at most `MAX_CHARS` characters and `MAX_TAGS` tags
     "A page cut to a size that the extractor digests in seconds."
     html = html[:MAX_CHARS]
-    if html.count('<') <= MAX_TAGS: return html
+    if html.count('<') <= MAX_TAGS:
+        return html
     tags = re.finditer('<', html)
     return html[:next(itertools.islice(tags, MAX_TAGS, None)).start()]
 
@@ -40,15 +41,19 @@ def extract_text(
     from trafilatura import extract
     from smollm_nb.corpus.sources import decode_page
     logging.getLogger('trafilatura').setLevel(logging.CRITICAL)
-    if isinstance(html, bytes): html = decode_page(html)[0]
-    try: text = extract(cut_page(html), favor_precision=True, include_comments=False, deduplicate=False)
-    except (Exception, RecursionError): text = None
+    if isinstance(html, bytes):
+        html = decode_page(html)[0]
+    try:
+        text = extract(cut_page(html), favor_precision=True, include_comments=False, deduplicate=False)
+    except (Exception, RecursionError):
+        text = None
     return (text or '').replace('\xa0', ' ')
 
 # %% ../../nbs/corpus/140_web.ipynb #d9bf1d60
 def _identifier():
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
-    if not hasattr(_identifier, 'it'): _identifier.it = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    if not hasattr(_identifier, 'it'):
+        _identifier.it = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     return _identifier.it
 
 def language(
@@ -65,7 +70,8 @@ class _Remembered(dict):
     "Key -> what a function says of it, asked once."
     def __init__(self, ask): self.ask = ask
     def __missing__(self, key):
-        if len(self) >= MAX_REMEMBERED: self.clear()
+        if len(self) >= MAX_REMEMBERED:
+            self.clear()
         value = self[key] = self.ask(key)
         return value
 
@@ -78,7 +84,8 @@ _PLAIN = re.compile(r'([A-Za-z]+)([,;:!?]|(?<=[a-z])\.)?')
 
 def _words_of_chunk(chunk):
     nlp = _spacy()
-    if (m := _PLAIN.fullmatch(chunk)) and chunk not in nlp.tokenizer.rules and m[1] not in nlp.tokenizer.rules: return tuple(filter(None, m.groups()))
+    if (m := _PLAIN.fullmatch(chunk)) and chunk not in nlp.tokenizer.rules and m[1] not in nlp.tokenizer.rules:
+        return tuple(filter(None, m.groups()))
     return tuple(word.text for word in nlp.tokenizer(chunk))
 
 _CHUNKS = _Remembered(_words_of_chunk)
@@ -87,7 +94,8 @@ def _known(chunks):
     "The chunks, after spaCy was asked for those that are new; its own notes about them are thrown away."
     if not all(map(_CHUNKS.__contains__, chunks)):
         with _spacy().memory_zone():
-            for chunk in chunks: _CHUNKS[chunk]
+            for chunk in chunks:
+                _CHUNKS[chunk]
     return chunks
 
 def words_of(
@@ -114,8 +122,11 @@ def _walk(chunk):
     for seen in (0, 1):
         begun = 0
         for mark in map(_MARKS.__getitem__, _CHUNKS[chunk]):
-            if mark == 2: seen = 1
-            elif seen and not mark: begun += 1; seen = 0
+            if mark == 2:
+                seen = 1
+            elif seen and not mark:
+                begun += 1
+                seen = 0
         answers.append((begun, seen))
     return answers
 
@@ -126,7 +137,8 @@ def sentence_count(
 )->int:       # At least 1
     "Count sentences as datatrove does for English."
     chunks = line.split()
-    if ' '.join(chunks) != line: return len(split_into_sentences(line, 'eng'))
+    if ' '.join(chunks) != line:
+        return len(split_into_sentences(line, 'eng'))
     count, seen = 1, 0
     for chunk in _known(chunks):
         begun, seen = _WALKS[chunk][seen]
@@ -140,29 +152,41 @@ def repeated(
     "Parts that occurred earlier in the list."
     seen, count, chars = set(), 0, 0
     for p in parts:
-        if p in seen: count += 1; chars += len(p)
+        if p in seen:
+            count += 1
+            chars += len(p)
         seen.add(p)
     return count, chars
 
 def _top_chars(words, n):
     "Characters of all occurrences of the most frequent n-gram, with the spaces in it."
     grams = Counter(zip(*(words[i:] for i in range(n))))
-    if not grams: return 0
+    if not grams:
+        return 0
     top = max(grams, key=grams.__getitem__)
     return (sum(map(len, top)) + n - 1)*grams[top]
 
 def _repeated_chars(joined, starts, n, enough=0):
-    "Characters of n-grams that occurred before, none counted twice; words begin at `starts` in the joined text. 0 if they cannot be more than `enough`."
+    """Characters of n-grams that occurred before, none counted twice; 0 if they cannot be more than `enough`.
+
+    Words begin at `starts` in the joined text."""
     grams = [joined[a:b] for a, b in zip(starts, starts[n:])]
     repeats = len(grams) - len(set(grams))
-    if not repeats or repeats*max(map(len, grams)) <= enough: return 0 # as on most pages
+    if not repeats or repeats*max(map(len, grams)) <= enough:
+        return 0 # as on most pages
     seen, chars, i = set(), 0, 0
     while i < len(grams):
-        if grams[i] in seen: chars += len(grams[i]); i += n
-        else: seen.add(grams[i]); i += 1
+        if grams[i] in seen:
+            chars += len(grams[i])
+            i += n
+        else:
+            seen.add(grams[i])
+            i += 1
     return chars
 
 TOP_NGRAMS = ((2, .20), (3, .18), (4, .16))
+
+# %% ../../nbs/corpus/140_web.ipynb #43cac516
 REPEATED_NGRAMS = ((5, .15), (6, .14), (7, .13), (8, .12), (9, .11), (10, .10))
 
 def gopher_repetition(
@@ -172,23 +196,29 @@ def gopher_repetition(
     chars:float=.20, # Largest share of characters in repeated lines, and in repeated paragraphs
 )->str|None:         # Why it is dropped
     "Gopher's repetition rules."
-    if not text: return 'empty'
+    if not text:
+        return 'empty'
     for name, parts in (('para', re.split(r'\n{2,}', text.strip())), ('line', re.split(r'\n+', text))):
         count, size = repeated(parts)
-        if count/len(parts) > lines: return f'dup_{name}_frac'
-        if size/len(text) > chars: return f'dup_{name}_char_frac'
+        if count/len(parts) > lines:
+            return f'dup_{name}_frac'
+        if size/len(text) > chars:
+            return f'dup_{name}_char_frac'
     words = words_of(text) if words is None else words
     for n, limit in TOP_NGRAMS:
-        if _top_chars(words, n)/len(text) > limit: return f'top_{n}_gram'
+        if _top_chars(words, n)/len(text) > limit:
+            return f'top_{n}_gram'
     joined, starts = ''.join(words), list(itertools.accumulate(map(len, words), initial=0))
     for n, limit in REPEATED_NGRAMS:
-        if _repeated_chars(joined, starts, n, limit*len(text))/len(text) > limit: return f'duplicated_{n}_n_grams'
+        if _repeated_chars(joined, starts, n, limit*len(text))/len(text) > limit:
+            return f'duplicated_{n}_n_grams'
 
 # %% ../../nbs/corpus/140_web.ipynb #17de8f70
 STOP_WORDS = {'the', 'be', 'to', 'of', 'and', 'that', 'have', 'with'}
 _REAL = _Remembered(lambda word: any(c not in PUNCTUATION_SET for c in word))
 _ALPHA = _Remembered(lambda word: any(c.isalpha() for c in word))
 
+# %% ../../nbs/corpus/140_web.ipynb #b571ec4d
 def gopher_quality(
     text:str,              # Plain text
     words=None,            # Its words, if they were split before
@@ -205,18 +235,28 @@ def gopher_quality(
     "Gopher's quality rules."
     words = words_of(text) if words is None else words
     real = list(itertools.compress(words, map(_REAL.__getitem__, words)))
-    if len(real) < min_words: return 'gopher_short_doc'
-    if len(real) > max_words: return 'gopher_long_doc'
+    if len(real) < min_words:
+        return 'gopher_short_doc'
+    if len(real) > max_words:
+        return 'gopher_long_doc'
     mean = sum(map(len, real))/len(real)
-    if mean < min_length: return 'gopher_below_avg_threshold'
-    if mean > max_length: return 'gopher_above_avg_threshold'
-    if text.count('#')/len(words) > max_symbols: return 'gopher_too_many_hashes'
-    if (text.count('...') + text.count('…'))/len(words) > max_symbols: return 'gopher_too_many_ellipsis'
+    if mean < min_length:
+        return 'gopher_below_avg_threshold'
+    if mean > max_length:
+        return 'gopher_above_avg_threshold'
+    if text.count('#')/len(words) > max_symbols:
+        return 'gopher_too_many_hashes'
+    if (text.count('...') + text.count('…'))/len(words) > max_symbols:
+        return 'gopher_too_many_ellipsis'
     lines = text.splitlines()
-    if sum(l.lstrip().startswith(('•', '-')) for l in lines)/len(lines) > max_bullets: return 'gopher_too_many_bullets'
-    if sum(l.rstrip().endswith(('...', '…')) for l in lines)/len(lines) > max_ellipses: return 'gopher_too_many_end_ellipsis'
-    if sum(map(_ALPHA.__getitem__, words))/len(words) < min_alpha: return 'gopher_below_alpha_threshold'
-    if len(STOP_WORDS.intersection(words)) < min_stop_words: return 'gopher_enough_stop_words'
+    if sum(l.lstrip().startswith(('•', '-')) for l in lines)/len(lines) > max_bullets:
+        return 'gopher_too_many_bullets'
+    if sum(l.rstrip().endswith(('...', '…')) for l in lines)/len(lines) > max_ellipses:
+        return 'gopher_too_many_end_ellipsis'
+    if sum(map(_ALPHA.__getitem__, words))/len(words) < min_alpha:
+        return 'gopher_below_alpha_threshold'
+    if len(STOP_WORDS.intersection(words)) < min_stop_words:
+        return 'gopher_enough_stop_words'
 
 # %% ../../nbs/corpus/140_web.ipynb #a0514b0d
 POLICY = ('terms of use', 'privacy policy', 'cookie policy', 'uses cookies', 'use of cookies', 'use cookies')
@@ -232,13 +272,20 @@ def c4_quality(
     kept, sentences = [], 0
     for line in text.splitlines():
         words = line.split()
-        if len(words) < min_words or max(map(len, words)) > max_word: continue
-        line = _CITATION.sub('', line.strip()); low = line.lower()
-        if 'lorem ipsum' in low: return text, 'lorem_ipsum'
-        if 'javascript' in low: continue
-        if '{' in line: return text, 'curly_bracket'
-        if any(p in low for p in POLICY): continue
-        sentences += sentence_count(line); kept.append(line)
+        if len(words) < min_words or max(map(len, words)) > max_word:
+            continue
+        line = _CITATION.sub('', line.strip())
+        low = line.lower()
+        if 'lorem ipsum' in low:
+            return text, 'lorem_ipsum'
+        if 'javascript' in low:
+            continue
+        if '{' in line:
+            return text, 'curly_bracket'
+        if any(p in low for p in POLICY):
+            continue
+        sentences += sentence_count(line)
+        kept.append(line)
     return ('\n'.join(kept).strip(), None) if sentences >= min_sentences else (text, 'too_few_sentences')
 
 # %% ../../nbs/corpus/140_web.ipynb #bf4f0045
@@ -252,37 +299,51 @@ def fineweb_quality(
 )->str|None:                 # Why it is dropped
     "FineWeb's custom rules."
     lines = [l for l in text.split('\n') if l.strip()]
-    if not lines: return 'empty'
-    if sum(l.endswith(tuple(TERMINAL_PUNCTUATION)) for l in lines)/len(lines) < min_punctuation: return 'line_punct_ratio'
-    if sum(len(l) <= 30 for l in lines)/len(lines) > max_short: return 'short_line_ratio'
-    if repeated(lines)[1]/len(text.replace('\n', '')) > max_repeated: return 'char_dup_ratio'
+    if not lines:
+        return 'empty'
+    if sum(l.endswith(tuple(TERMINAL_PUNCTUATION)) for l in lines)/len(lines) < min_punctuation:
+        return 'line_punct_ratio'
+    if sum(len(l) <= 30 for l in lines)/len(lines) > max_short:
+        return 'short_line_ratio'
+    if repeated(lines)[1]/len(text.replace('\n', '')) > max_repeated:
+        return 'char_dup_ratio'
     words = words_of(text) if words is None else words
-    if text.count('\n')/len(words) > max_breaks: return 'list_ratio'
+    if text.count('\n')/len(words) > max_breaks:
+        return 'list_ratio'
 
 # %% ../../nbs/corpus/140_web.ipynb #db5f3467
 _ATOM, _LABEL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", r'[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
 _BYTE = r'(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)'
-_EMAIL = re.compile(rf'\b{_ATOM}(?:\.{_ATOM})*@(?:(?:{_LABEL}\.)+{_LABEL}|\[(?:{_BYTE}\.){{3}}(?:{_BYTE}|[A-Za-z0-9-]*[A-Za-z0-9]:)])')
+_EMAIL = re.compile(
+    rf'\b{_ATOM}(?:\.{_ATOM})*@(?:(?:{_LABEL}\.)+{_LABEL}|\[(?:{_BYTE}\.){{3}}(?:{_BYTE}|[A-Za-z0-9-]*[A-Za-z0-9]:)])'
+)
 _IP = re.compile(rf'(?:{_BYTE}\.){{3}}{_BYTE}')
-_MAYBE_IP = re.compile(r'[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]') # looked for first: it is found, or not, much faster
+# looked for first: it is found, or not, much faster
+_MAYBE_IP = re.compile(r'[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]')
 EMAILS = ('email@example.com', 'firstname.lastname@example.org')
 ADDRESSES = ('22.214.171.124', '126.96.36.199', '188.8.131.52', '184.108.40.206', '220.127.116.11', '18.104.22.168')
 
 def _public(text):
-    try: return ipaddress.ip_address(text).is_global
-    except ValueError: return False
+    try:
+        return ipaddress.ip_address(text).is_global
+    except ValueError:
+        return False
 
 def mask_pii(
     text:str, # Plain text
 )->str:       # With e-mail addresses and public IP addresses replaced, in turn
     "Replace e-mail addresses and public IP addresses."
     mails, addresses = [0], [0]
-    def mail(m): mails[0] += 1; return EMAILS[(mails[0] - 1) % len(EMAILS)]
+    def mail(m):
+        mails[0] += 1
+        return EMAILS[(mails[0] - 1) % len(EMAILS)]
     def address(m):
-        if not _public(m[0]): return m[0]
+        if not _public(m[0]):
+            return m[0]
         addresses[0] += 1
         return ADDRESSES[(addresses[0] - 1) % len(ADDRESSES)]
-    if '@' in text: text = _EMAIL.sub(mail, text)
+    if '@' in text:
+        text = _EMAIL.sub(mail, text)
     return _IP.sub(address, text) if _MAYBE_IP.search(text) else text
 
 # %% ../../nbs/corpus/140_web.ipynb #e53e8e83
@@ -301,30 +362,38 @@ class RuleStep(BaseFilter):
     ):                # True, or (False, reason)
         "Keep or drop a document."
         reason = self.rule(doc)
-        if reason is None: return True
+        if reason is None:
+            return True
         doc.metadata |= dict(drop_reason=reason, drop_step=self.name)
         return False, reason
 
 def _extract(doc):
     is_page = doc.text.lstrip('\ufeff \t\r\n').startswith('<')
-    if doc.metadata.pop('kind', 'html' if is_page else 'text') == 'html': doc.text = extract_text(doc.text)
-    if not doc.text.strip(): return 'no_text'
+    if doc.metadata.pop('kind', 'html' if is_page else 'text') == 'html':
+        doc.text = extract_text(doc.text)
+    if not doc.text.strip():
+        return 'no_text'
 
 class _Language:
     def __init__(self, code, threshold): self.code, self.threshold = code, threshold
     def __call__(self, doc):
         code, score = language(doc.text)
         doc.metadata |= dict(language=code, language_score=score)
-        if code != self.code: return f'language_{code}'
-        if score < self.threshold: return 'language_unsure'
+        if code != self.code:
+            return f'language_{code}'
+        if score < self.threshold:
+            return 'language_unsure'
 
+# %% ../../nbs/corpus/140_web.ipynb #48dce1a3
 class _Quality:
     "Gopher's and FineWeb's rules on words that are split once."
     def __init__(self, min_alpha): self.min_alpha = min_alpha
     def __call__(self, doc):
         words = words_of(doc.text)
-        if reason := gopher_repetition(doc.text, words): return reason
-        if reason := gopher_quality(doc.text, words, min_alpha=self.min_alpha): return reason
+        if reason := gopher_repetition(doc.text, words):
+            return reason
+        if reason := gopher_quality(doc.text, words, min_alpha=self.min_alpha):
+            return reason
         before = doc.text
         doc.text, reason = c4_quality(doc.text)
         return reason or fineweb_quality(doc.text, words if doc.text == before else None)
@@ -334,7 +403,9 @@ class MaskStep(PipelineStep):
     name, type = '📞 Addresses', 'Formatter'
     def run(self, data, rank:int=0, world_size:int=1):
         "Documents with addresses replaced."
-        for doc in data: doc.text = mask_pii(doc.text); yield doc
+        for doc in data:
+            doc.text = mask_pii(doc.text)
+            yield doc
 
 def web_steps(
     dropped_folder,              # Parent of the bins of dropped pages

@@ -19,8 +19,13 @@ def fit_window(
 )->list[dict]:           # The turns that are kept
     "Drop the oldest pairs of turns until the prompt fits; a first system turn stays."
     system, turns = (messages[:1], messages[1:]) if messages and messages[0]['role'] == 'system' else ([], messages)
-    while len(turns) > 1 and length(system + turns) > room: turns = turns[2:]
-    if length(system + turns) > room: raise UserError(f'this message needs {length(system + turns)} tokens, and {room} are free in the model\'s window; send a shorter one')
+    while len(turns) > 1 and length(system + turns) > room:
+        turns = turns[2:]
+    if length(system + turns) > room:
+        raise UserError(
+            f'this message needs {length(system + turns)} tokens, and {room} are free in the model\'s window; send a'
+            ' shorter one'
+        )
     return system + turns
 
 # %% ../../nbs/deploy/730_chat.ipynb #d957be30
@@ -46,9 +51,16 @@ class Chat:
         text:str, # The user's turn
     ):            # Iterator over pieces of the answer
         "Send a message; yields the answer piece by piece."
-        asked = fit_window([*self.messages, dict(role='user', content=text)], self._length, self.model.config.max_position_embeddings - self.max_new_tokens)
+        asked = fit_window(
+            [*self.messages, dict(role='user', content=text)],
+            self._length,
+            self.model.config.max_position_embeddings - self.max_new_tokens,
+        )
         answer = ''
-        for piece in generate(self.model, self.tokenizer, self.tokenizer.encode_chat(asked), max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, stop=('<|im_end|>',), seed=self.seed):
+        for piece in generate(
+            self.model, self.tokenizer, self.tokenizer.encode_chat(asked), max_new_tokens=self.max_new_tokens,
+            temperature=self.temperature, top_p=self.top_p, stop=('<|im_end|>',), seed=self.seed
+        ):
             answer += piece
             yield piece
         self.messages = [*asked, dict(role='assistant', content=answer)]

@@ -8,7 +8,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/deploy/export.html.md"""
 __all__ = ['FORMATS', 'CARD', 'model_card', 'export_model', 'check_export']
 
 # %% ../../nbs/deploy/720_export.ipynb #5b2212bf
-import json, os, shutil
+import os, shutil
 from pathlib import Path
 import torch
 from ..files import UserError, atomic_write
@@ -30,7 +30,8 @@ pipeline_tag: text-generation
 ---
 # {name}
 
-Made with smollm_nb for learning. A model of this size, trained this briefly, writes text that looks like its sources and is often wrong; it is not fit for any use that matters.
+Made with smollm_nb for learning. A model of this size, trained this briefly, writes text that looks like its sources
+and is often wrong; it is not fit for any use that matters.
 
 | | |
 |---|---|
@@ -50,6 +51,7 @@ def _card_name(folder):
     ours = not readme.exists() or 'library_name: transformers' in readme.read_text(encoding='utf-8', errors='replace')
     return 'README.md' if ours else CARD
 
+# %% ../../nbs/deploy/720_export.ipynb #e8c78506
 def export_model(
     model,             # A `SmolLM`
     tokenizer,         # Its `Tokenizer`
@@ -59,23 +61,27 @@ def export_model(
     facts:dict|None=None,       # Rows of the card
 ):
     "Write a model as other tools read it; `UserError` for an unknown format. A README.md of others is kept."
-    if format not in FORMATS: raise UserError(f'format {format!r} is unknown; use {", ".join(FORMATS)}')
+    if format not in FORMATS:
+        raise UserError(f'format {format!r} is unknown; use {", ".join(FORMATS)}')
     folder = Path(folder)
     tmp = folder/'.export.tmp'
     shutil.rmtree(tmp, ignore_errors=True)
     rows = dict(parameters=f'{sum(p.numel() for p in model.parameters()):,}') | (facts or {})
     try:
         model.save_pretrained(tmp, tokenizer)
-        with atomic_write(tmp/_card_name(folder)) as f: f.write(model_card(name, rows))
-        for p in tmp.iterdir(): os.replace(p, folder/p.name)
-    finally: shutil.rmtree(tmp, ignore_errors=True)
+        with atomic_write(tmp/_card_name(folder)) as f:
+            f.write(model_card(name, rows))
+        for p in tmp.iterdir():
+            os.replace(p, folder/p.name)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
 
 # %% ../../nbs/deploy/720_export.ipynb #9b2287ba
 def check_export(
     folder,    # An exported folder
     model,     # The model it was made from
     tokenizer, # Its tokenizer
-    text:str='def area(width, height):\n    """Area of a rectangle."""\n    return width * height\n', # What both sides read
+    text:str='def area(width, height):\n    return width * height\n', # What both sides read
 )->float:      # Largest absolute difference of a logit
     "Load a folder with transformers and compare it with the model in memory."
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -84,7 +90,13 @@ def check_export(
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     their_tokenizer = AutoTokenizer.from_pretrained(folder)
     messages = [dict(role='user', content=text)]
-    ids, their_ids = tokenizer.encode(chat_prompt(messages, system=tokenizer.system)), their_tokenizer(their_tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True), add_special_tokens=False)['input_ids']
-    if ids != their_ids: raise UserError(f'{folder}: transformers reads the same chat as other tokens; export again')
+    ids = tokenizer.encode(chat_prompt(messages, system=tokenizer.system))
+    their_ids = their_tokenizer(
+        their_tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True),
+        add_special_tokens=False,
+    )['input_ids']
+    if ids != their_ids:
+        raise UserError(f'{folder}: transformers reads the same chat as other tokens; export again')
     x = torch.tensor([ids[:model.config.max_position_embeddings]])
-    with torch.no_grad(): return (theirs(x).logits - model(x).float()).abs().max().item()
+    with torch.no_grad():
+        return (theirs(x).logits - model(x).float()).abs().max().item()

@@ -10,7 +10,7 @@ __all__ = ['BATCH_TOKENS', 'BitsPerByte', 'pooled', 'compare', 'windows', 'bits_
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #5e2abb4f
 import gzip, math
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 import numpy as np
 import torch
@@ -33,7 +33,8 @@ def pooled(
 )->BitsPerByte: # Ratio of the sums
     "Bits per byte of a set of documents, with the standard error of a ratio of sums."
     nats, sizes = np.asarray(nats, float), np.asarray(sizes, float)
-    if not len(nats) or sizes.sum() == 0: raise UserError('no held-out text to measure; raise corpus.heldout_fraction or give more sources')
+    if not len(nats) or sizes.sum() == 0:
+        raise UserError('no held-out text to measure; raise corpus.heldout_fraction or give more sources')
     value = nats.sum()/sizes.sum()/math.log(2)
     residual = nats/math.log(2) - value*sizes
     n = len(nats)
@@ -46,7 +47,8 @@ def compare(
     b:BitsPerByte, # Another, on the same documents
 )->tuple[float,float]: # b minus a in bits per byte, and its standard error
     "Paired difference over documents."
-    if not np.array_equal(a.bytes, b.bytes): raise UserError('the two results are for different documents; score both models on the same texts')
+    if not np.array_equal(a.bytes, b.bytes):
+        raise UserError('the two results are for different documents; score both models on the same texts')
     difference = pooled(b.nats - a.nats, a.bytes)
     return difference.value, difference.stderr
 
@@ -56,12 +58,15 @@ def windows(
     window:int,  # Inputs the model can read at once
 )->list[tuple[int,int,int]]: # (first input, end of inputs, first input whose prediction counts)
     "Windows that overlap by half and count each prediction once; `UserError` for a window that cannot move on."
-    if window < 2: raise UserError(f'a window of {window} inputs cannot overlap by half; give seq_len at least 2')
-    if n <= window: return [(0, n, 0)] if n else []
+    if window < 2:
+        raise UserError(f'a window of {window} inputs cannot overlap by half; give seq_len at least 2')
+    if n <= window:
+        return [(0, n, 0)] if n else []
     step, spans, done = window//2, [(0, window, 0)], window
     while done < n:
         end = min(done + step, n)
-        spans.append((end - window, end, done)); done = end
+        spans.append((end - window, end, done))
+        done = end
     return spans
 
 BATCH_TOKENS = 2048 # inputs of one batch; bounds the memory of its logits
@@ -70,10 +75,14 @@ def _batches(spans, tokens):
     "Windows of similar length together, at most `tokens` inputs with their padding."
     batch = []
     for s in sorted(spans, key=lambda s: s[1] - s[2]):
-        if batch and (len(batch) + 1)*(batch[0][2] - batch[0][1]) > tokens: yield batch; batch = []
+        if batch and (len(batch) + 1)*(batch[0][2] - batch[0][1]) > tokens:
+            yield batch
+            batch = []
         batch.append(s)
-    if batch: yield batch
+    if batch:
+        yield batch
 
+# %% ../../nbs/evaluation/425_bits_per_byte.ipynb #df75e708
 @torch.inference_mode()
 def bits_per_byte(
     model,         # A `SmolLM` or transformers causal LM
@@ -88,9 +97,14 @@ def bits_per_byte(
     spans, nats = [(d, *w) for d, i in enumerate(ids) for w in windows(len(i) - 1, seq_len)], [0.]*len(ids)
     with tqdm(total=len(spans), desc='bits per byte', unit='window', disable=not progress) as bar:
         for batch in _batches(spans, BATCH_TOKENS):
-            logits = model(pad_sequence([torch.tensor(ids[d][start:end]) for d, start, end, _ in batch], batch_first=True).to(model.device))
+            logits = model(
+                pad_sequence([torch.tensor(ids[d][start:end]) for d, start, end, _ in batch], batch_first=True).to(
+                    model.device
+                )
+            )
             for row, (d, start, end, first) in zip(getattr(logits, 'logits', logits), batch):
-                scored, target = row[first - start:end - start].float(), torch.tensor(ids[d][first + 1:end + 1], device=row.device)
+                scored = row[first - start:end - start].float()
+                target = torch.tensor(ids[d][first + 1:end + 1], device=row.device)
                 each = torch.nn.functional.cross_entropy(scored, target, reduction='none')
                 nats[d] += each.cpu().double().sum().item() # some GPUs have no float64
             bar.update(len(batch))
@@ -112,6 +126,7 @@ class Unigram:
         "Minus log-probability of a document."
         return float(-np.log(self.p[np.asarray(ids, int)]).sum())
 
+# %% ../../nbs/evaluation/425_bits_per_byte.ipynb #4f3ccfb0
 class Trigram:
     "Counts of pairs and triples, smoothed by Witten and Bell's rule."
     def __init__(self,
@@ -126,7 +141,9 @@ class Trigram:
             for k in (1, 2):
                 self.counts[k - 1].update(zip(*(ids[2 - k + j:] for j in range(k + 1))))
         for counts, seen, kinds in zip(self.counts, self.seen, self.kinds):
-            for gram, c in counts.items(): seen[gram[:-1]] += c; kinds[gram[:-1]] += 1
+            for gram, c in counts.items():
+                seen[gram[:-1]] += c
+                kinds[gram[:-1]] += 1
 
     def p(self,
         context, # Up to two tokens before
@@ -134,7 +151,8 @@ class Trigram:
     )->float:    # Probability
         "Probability of a token after a context."
         context = tuple(context)[-2:]
-        if not context: return self.unigram.p[token]
+        if not context:
+            return self.unigram.p[token]
         lower, k = self.p(context[1:], token), len(context) - 1
         seen, kinds = self.seen[k][context], self.kinds[k][context]
         return (self.counts[k][context + (token,)] + kinds*lower)/(seen + kinds) if seen else lower

@@ -18,7 +18,8 @@ from pathlib import Path
 from ..files import UserError
 
 # %% ../../nbs/evaluation/430_generative.ipynb #b191c8da
-class CompletionError(UserError): "A completion or an item that cannot be scored."
+class CompletionError(UserError):
+    "A completion or an item that cannot be scored."
 
 TRIVIA_STOPS = ('\n', '.', ',')
 
@@ -42,9 +43,15 @@ def _field(doc, *names):
     "A field of an item, given by its path of names."
     found = doc
     for name in names:
-        if not isinstance(found, dict) or name not in found: raise CompletionError(f'item {str(doc)[:60]!r}: no field {".".join(names)}; give the item as the hub has it')
+        if not isinstance(found, dict) or name not in found:
+            raise CompletionError(
+                f'item {str(doc)[:60]!r}: no field {".".join(names)}; give the item as the hub has it'
+            )
         found = found[name]
-    if not found: raise CompletionError(f'item {str(doc)[:60]!r}: field {".".join(names)} is empty; an item without an answer cannot be scored')
+    if not found:
+        raise CompletionError(
+            f'item {str(doc)[:60]!r}: field {".".join(names)} is empty; an item without an answer cannot be scored'
+        )
     return found
 
 def matches_alias(
@@ -64,7 +71,8 @@ def gsm8k_answer(
 )->str|None:             # The number without commas, dollar signs and a closing full stop; None if there is none
     "The number that a chain of reasoning ends in."
     found = (_FLEXIBLE if flexible else _STRICT).findall(text)
-    if not found: return None
+    if not found:
+        return None
     number = found[-1] if flexible else found[0]
     return re.sub(r'\.$', '', number.replace(',', '').replace('$', ''))
 
@@ -78,12 +86,17 @@ def score_completion(
     def trivia(): return dict(exact_match=matches_alias(completion, doc))
     def gsm8k():
         gold = gsm8k_answer(_field(doc, 'answer'))
-        if gold is None: raise CompletionError(f'item {doc["answer"][:60]!r}: no number behind ####; an item without an answer cannot be scored')
+        if gold is None:
+            raise CompletionError(
+                f'item {doc["answer"][:60]!r}: no number behind ####; an item without an answer cannot be scored'
+            )
         return dict(strict=gsm8k_answer(completion) == gold, flexible=gsm8k_answer(completion, flexible=True) == gold)
     rules = dict(triviaqa=trivia, gsm8k=gsm8k)
     if task_name not in rules:
         near = difflib.get_close_matches(task_name, rules, 1, 0)[0]
-        raise CompletionError(f'no rule for completions of {task_name!r}: nearest is {near!r}; programs go to `score_code`')
+        raise CompletionError(
+            f'no rule for completions of {task_name!r}: nearest is {near!r}; programs go to `score_code`'
+        )
     return {metric: int(right) for metric, right in rules[task_name]().items()}
 
 # %% ../../nbs/evaluation/430_generative.ipynb #9c84e142
@@ -93,10 +106,15 @@ def pass_at_k(
     k:int, # Tries that are allowed
 )->float:  # Estimated probability that at least one of k tries passes
     "Unbiased estimate of pass@k from n samples."
-    if not (0 <= c <= n and 1 <= k <= n): raise CompletionError(f'n = {n}, c = {c}, k = {k}: need 0 <= c <= n and 1 <= k <= n; draw more samples or ask for a smaller k')
-    if n - c < k: return 1.   # every pick holds a sample that passes
+    if not (0 <= c <= n and 1 <= k <= n):
+        raise CompletionError(
+            f'n = {n}, c = {c}, k = {k}: need 0 <= c <= n and 1 <= k <= n; draw more samples or ask for a smaller k'
+        )
+    if n - c < k:
+        return 1.   # every pick holds a sample that passes
     fail = 1.
-    for i in range(n - c + 1, n + 1): fail *= 1 - k/i
+    for i in range(n - c + 1, n + 1):
+        fail *= 1 - k/i
     return 1 - fail
 
 # %% ../../nbs/evaluation/430_generative.ipynb #e68ce06d
@@ -118,7 +136,8 @@ def separate(): call('unshare', NEWNS | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEW
 _ROOT = r'''
 BIND, RECURSIVE, PRIVATE, DETACH = 0x1000, 0x4000, 0x40000, 2
 MOUNT_SETATTR, HERE, ALL_BELOW, READONLY, NOSUID = 442, -100, 0x8000, 1, 2   # 442 on every kind of processor
-SYSTEM = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/usr', '/etc/ld.so.cache', '/nix/store', '/dev/null', '/dev/urandom']
+SYSTEM = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/usr', '/etc/ld.so.cache', '/nix/store', '/dev/null',
+          '/dev/urandom']
 
 def show(path):
     "Make a file or folder of the old root visible at the same place in the new one."
@@ -148,13 +167,15 @@ def new_root(python, folder_bytes):
 _FILTER = r'''
 LOAD, AND, EQUAL, AT_LEAST, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 ALLOW, NOT_PERMITTED = (RETURN, 0, 0, 0x7FFF0000), (RETURN, 0, 0, 0x00050001)
-NUMBER, KIND, FIRST, SECOND = 0, 4, 16, 24          # where a call's number, its processor and the low halves of its arguments lie
+NUMBER, KIND, FIRST, SECOND = 0, 4, 16, 24          # places of a call's number, processor, low halves of arguments
 UNIX, STREAM, SET_PIPE_SIZE = 1, 1, 1031
 PROCESSORS = {'x86_64': 0xC000003E, 'aarch64': 0xC00000B7}
 REFUSED = dict(                                     # number on x86_64 and on aarch64
-    shmget=(29, 194), semget=(64, 190), msgget=(68, 186), mq_open=(240, 180), memfd_create=(319, 279), memfd_secret=(447, 447),
+    shmget=(29, 194), semget=(64, 190), msgget=(68, 186), mq_open=(240, 180), memfd_create=(319, 279),
+    memfd_secret=(447, 447),
     add_key=(248, 217), request_key=(249, 218), keyctl=(250, 219),
-    socket=(41, 198), setsockopt=(54, 208), sendmsg=(46, 211), sendmmsg=(307, 269), io_uring_setup=(425, 425), vmsplice=(278, 75),
+    socket=(41, 198), setsockopt=(54, 208), sendmsg=(46, 211), sendmmsg=(307, 269), io_uring_setup=(425, 425),
+    vmsplice=(278, 75),
     ptrace=(101, 117), process_vm_readv=(310, 270), process_vm_writev=(311, 271), pidfd_getfd=(438, 438))
 SOCKETPAIR, FCNTL = (53, 199), (72, 25)
 
@@ -163,7 +184,7 @@ def filter_rules(machine):
     if machine not in PROCESSORS: raise OSError(f'no filter for a {machine} processor')
     column = list(PROCESSORS).index(machine)
     rules = [(LOAD, 0, 0, KIND), (EQUAL, 1, 0, PROCESSORS[machine]), NOT_PERMITTED]
-    rules += [(LOAD, 0, 0, NUMBER), (AT_LEAST, 0, 1, 0x40000000), NOT_PERMITTED]        # a second set of numbers on x86_64
+    rules += [(LOAD, 0, 0, NUMBER), (AT_LEAST, 0, 1, 0x40000000), NOT_PERMITTED]  # a second set of numbers on x86_64
     for numbers in REFUSED.values(): rules += [(EQUAL, 0, 1, numbers[column]), NOT_PERMITTED]
     rules += [(EQUAL, 0, 8, SOCKETPAIR[column]), (LOAD, 0, 0, FIRST), (EQUAL, 1, 0, UNIX), NOT_PERMITTED]
     rules += [(LOAD, 0, 0, SECOND), (AND, 0, 0, 0xF), (EQUAL, 1, 0, STREAM), NOT_PERMITTED, ALLOW]
@@ -192,7 +213,8 @@ def confine(limits, alone):
         refuse_calls()
     resource.setrlimit(resource.RLIMIT_CPU, (limits['cpu_seconds'], limits['cpu_seconds'] + 1))
     bounds = dict(FSIZE=limits['folder'], NOFILE=64, CORE=0)
-    if sys.platform != 'darwin': bounds['AS'] = limits['memory']                                    # a Mac does not enforce it
+    if sys.platform != 'darwin': # a Mac does not enforce it
+        bounds['AS'] = limits['memory']
     for name, most in bounds.items(): resource.setrlimit(getattr(resource, 'RLIMIT_' + name), (most, most))
 '''
 
@@ -305,7 +327,8 @@ def start(job, alone):
             os.dup2(os.open('stdin', os.O_RDONLY), 0); os.unlink('stdin')
             os.set_inheritable(read, True); os.set_inheritable(write, True)
             confine(job['limits'], alone)
-            os.execve(job['python'], [job['python'], '-s', '-S', '-P', '-c', job['runner'], str(read), str(write), *job['entry']], job['environment'])
+            command = [job['python'], '-s', '-S', '-P', '-c', job['runner'], str(read), str(write), *job['entry']]
+            os.execve(job['python'], command, job['environment'])
         except BaseException as e: os.write(tell, f'{type(e).__name__}: {e}'.encode())
         os._exit(1)
     for end in (read, write, tell): os.close(end)
@@ -332,6 +355,7 @@ def supervise(job, report, alone):
     os.write(report, json.dumps(dict(exit=code, cpu=cpu, done=done)).encode())
 '''
 
+# %% ../../nbs/evaluation/430_generative.ipynb #715a1369
 _JAIL = _NAMESPACES + _ROOT + _LIMITS + _WATCH + r'''
 def main(alone, report):
     os.set_inheritable(report, False)               # the program must not write reports about itself
@@ -354,81 +378,119 @@ main(sys.argv[1] == 'namespaces', int(sys.argv[2]))
 '''
 
 # %% ../../nbs/evaluation/430_generative.ipynb #59c1909e
-class SandboxError(UserError): "Programs cannot be isolated on this system."
+class SandboxError(UserError):
+    "Programs cannot be isolated on this system."
 
 def _refusal(why):
-    return SandboxError(f'programs cannot be isolated here ({why}): this needs Linux 5.12 or newer on x86-64 or arm64 with user namespaces '
-        '(`sysctl user.max_user_namespaces`; on Ubuntu also `kernel.apparmor_restrict_unprivileged_userns`; in a container, the right to create them); '
-        'use such a machine, or, only for programs that you trust, say isolation="process"')
+    return SandboxError(
+        f'programs cannot be isolated here ({why}): this needs Linux 5.12 or newer on x86-64 or arm64 with user'
+        ' namespaces (`sysctl user.max_user_namespaces`; on Ubuntu also'
+        ' `kernel.apparmor_restrict_unprivileged_userns`; in a container, the right to create them); use such a'
+        ' machine, or, only for programs that you trust, say isolation="process"'
+    )
 
 def _map_users(pid):
     "Say from outside who the users in a new user namespace are."
     proc, root = Path(f'/proc/{pid}'), os.geteuid() == 0
-    if not root: (proc/'setgroups').write_text('deny')
+    if not root:
+        (proc/'setgroups').write_text('deny')
     for name, own in (('uid_map', os.geteuid()), ('gid_map', os.getegid())):
         (proc/name).write_text('0 0 1\n65534 65534 1\n' if root else f'65534 {own} 1\n')
 
+# %% ../../nbs/evaluation/430_generative.ipynb #79285da5
 @contextmanager
 def _jail(isolation):
     "A jail that waits for its job, and the pipe of its reports; leaving the block ends all that it started."
     read, write = os.pipe()
     with os.fdopen(read, 'rb', buffering=0) as report:
-        try: proc = subprocess.Popen([os.path.realpath(sys.executable), '-I', '-S', '-c', _JAIL, isolation, str(write)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[write], start_new_session=True, cwd='/', env={})
-        finally: os.close(write)
-        try: yield proc, report
+        try:
+            proc = subprocess.Popen(
+                [os.path.realpath(sys.executable), '-I', '-S', '-c', _JAIL, isolation, str(write)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[write],
+                start_new_session=True,
+                cwd='/',
+                env={},
+            )
         finally:
-            with suppress(BrokenPipeError): proc.stdin.close()
-            if isolation == 'process': os.killpg(proc.pid, signal.SIGKILL)
-            proc.wait(); proc.stdout.close(); proc.stderr.close()
+            os.close(write)
+        try:
+            yield proc, report
+        finally:
+            with suppress(BrokenPipeError):
+                proc.stdin.close()
+            if isolation == 'process':
+                os.killpg(proc.pid, signal.SIGKILL)
+            proc.wait()
+            proc.stdout.close()
+            proc.stderr.close()
 
 # %% ../../nbs/evaluation/430_generative.ipynb #0fa9e0c0
 def _send(proc, report, job, isolation):
     "Hand over a job once the jail is ready."
     hello = report.readline()
-    if hello != b'ready\n': raise _refusal(json.loads(hello)['error'] if hello else proc.stderr.read().decode(errors='replace'))
+    if hello != b'ready\n':
+        raise _refusal(json.loads(hello)['error'] if hello else proc.stderr.read().decode(errors='replace'))
     try:
-        if isolation == 'namespaces': _map_users(proc.pid)
-    except OSError as e: raise _refusal(f'mapping users: {e.strerror}') from None
-    proc.stdin.write(json.dumps(job).encode() + b'\n'); proc.stdin.flush()
+        if isolation == 'namespaces':
+            _map_users(proc.pid)
+    except OSError as e:
+        raise _refusal(f'mapping users: {e.strerror}') from None
+    proc.stdin.write(json.dumps(job).encode() + b'\n')
+    proc.stdin.flush()
 
 def _read(proc, report, most):
     "Output and report of a running job; one that writes more than `most` bytes is stopped."
     got, over = {proc.stdout: bytearray(), proc.stderr: bytearray(), report: bytearray()}, False
     with selectors.DefaultSelector() as wait:
-        for f in got: wait.register(f, selectors.EVENT_READ)
+        for f in got:
+            wait.register(f, selectors.EVENT_READ)
         running = lambda: report in wait.get_map()                       # only the jail holds this pipe
         while (running() or not over) and (events := wait.select(None if running() else 0)):
             for key, _ in events:
                 chunk = os.read(key.fd, 1 << 16)
-                if not chunk: wait.unregister(key.fileobj)
-                elif key.fileobj is report or not over: got[key.fileobj] += chunk
-            if not over and len(got[proc.stdout]) + len(got[proc.stderr]) > most: over = True; proc.stdin.close()
+                if not chunk:
+                    wait.unregister(key.fileobj)
+                elif key.fileobj is report or not over:
+                    got[key.fileobj] += chunk
+            if not over and len(got[proc.stdout]) + len(got[proc.stderr]) > most:
+                over = True
+                proc.stdin.close()
     out, err, told = got.values()
     return out[:most].decode(errors='replace'), err[:most].decode(errors='replace'), json.loads(told or '{}'), over
 
+# %% ../../nbs/evaluation/430_generative.ipynb #f9cde00e
 def _status(told, over, stderr, cpu_seconds):
     "One word for how a program ended."
     code = told.get('exit')
-    if over: return 'output'
-    if not told: return 'killed'
-    if code is None or code == -signal.SIGXCPU or (code < 0 and told['cpu'] >= cpu_seconds): return 'timeout'
-    if code < 0: return 'killed'
-    if code == 0: return 'passed' if told['done'] else 'early'
+    if over:
+        return 'output'
+    if not told:
+        return 'killed'
+    if code is None or code == -signal.SIGXCPU or (code < 0 and told['cpu'] >= cpu_seconds):
+        return 'timeout'
+    if code < 0:
+        return 'killed'
+    if code == 0:
+        return 'passed' if told['done'] else 'early'
     return 'memory' if stderr.rstrip().rpartition('\n')[2].startswith('MemoryError') else 'failed'
 
 # %% ../../nbs/evaluation/430_generative.ipynb #a78cbf87
 @dataclass(frozen=True)
 class Outcome:
     "How a program ended."
-    status:str         # 'passed': its last line was reached; 'failed': an exception; 'early': it left before its last line; 'timeout', 'memory', 'output': over a limit; 'killed': by a signal
+    status: str  # 'passed', 'failed' (exception), 'early' (left), 'killed' (signal); 'timeout', 'memory', 'output'
     stdout:str         # What it printed, up to the limit
     stderr:str         # What it complained of, up to the limit
     exit_code:int|None # Its exit code, minus the signal that ended it, or None if it was stopped
     seconds:float      # Wall-clock time, the jail's start included
 
-_ENVIRONMENT = dict(PATH='/usr/bin:/bin', HOME='/tmp', LANG='C.UTF-8', PYTHONUTF8='1', PYTHONHASHSEED='0')   # sets are in the same order in every run
+# sets are in the same order in every run
+_ENVIRONMENT = dict(PATH='/usr/bin:/bin', HOME='/tmp', LANG='C.UTF-8', PYTHONUTF8='1', PYTHONHASHSEED='0')
 
+# %% ../../nbs/evaluation/430_generative.ipynb #0bae3064
 def run_program(
     source:str,                 # Python text; it has the standard library
     stdin:str='',               # What it can read
@@ -439,21 +501,29 @@ def run_program(
     output:int=1 << 16,         # Most bytes printed
     folder:int=16 << 20,        # Most bytes in its folder
     isolation:str='namespaces', # 'process' for limits only: no wall around files, network and processes
-    judge:tuple|None=None,      # Name of a function of the program, and tests that call it as `candidate`, for a process of their own
+    judge:tuple|None=None,      # Name of a function, and tests that call it as `candidate` in a process of their own
 )->Outcome:                     # How it ended
     "Run a Python program where it can do no harm; a `SandboxError` where programs cannot be isolated."
-    if isolation not in ('namespaces', 'process'): raise SandboxError(f'isolation = {isolation!r}: must be "namespaces" or "process"')
-    if isolation == 'namespaces' and sys.platform != 'linux': raise _refusal(f'the system is {sys.platform}')
-    limits = dict(seconds=seconds, cpu_seconds=cpu_seconds, memory=memory, processes=processes, folder=folder, judge=judge is not None)
+    if isolation not in ('namespaces', 'process'):
+        raise SandboxError(f'isolation = {isolation!r}: must be "namespaces" or "process"')
+    if isolation == 'namespaces' and sys.platform != 'linux':
+        raise _refusal(f'the system is {sys.platform}')
+    limits = dict(
+        seconds=seconds, cpu_seconds=cpu_seconds, memory=memory, processes=processes, folder=folder,
+        judge=judge is not None
+    )
     name, tests = judge or (None, None)
     files, entry = ({'tests.py': tests}, [name]) if judge else ({}, [])
     job = dict(files={'program.py': source, 'stdin': stdin} | files, entry=entry, runner=_JUDGE if judge else _RUNNER,
         limits=limits, python=os.path.realpath(sys.executable), home=sys.base_prefix, environment=_ENVIRONMENT)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() if isolation == 'process' else nullcontext() as job['folder'], _jail(isolation) as (proc, report):
+    with tempfile.TemporaryDirectory() if isolation == 'process' else nullcontext() as job['folder'], _jail(
+        isolation
+    ) as (proc, report):
         _send(proc, report, job, isolation)
         out, err, told, over = _read(proc, report, output)
-    if 'error' in told: raise _refusal(told['error'])
+    if 'error' in told:
+        raise _refusal(told['error'])
     return Outcome(_status(told, over, err, cpu_seconds), out, err, told.get('exit'), time.monotonic() - began)
 
 # %% ../../nbs/evaluation/430_generative.ipynb #42c300a8
@@ -466,8 +536,15 @@ def run_programs(
     "Run programs side by side, each in a sandbox of its own."
     from tqdm.auto import tqdm
     pool = ThreadPoolExecutor(workers)
-    try: return list(tqdm(pool.map(lambda s: run_program(s, **limits), sources), total=len(sources), desc='running', unit='program', disable=not progress))
-    finally: pool.shutdown(cancel_futures=True)
+    try:
+        return list(
+            tqdm(
+                pool.map(lambda s: run_program(s, **limits), sources), total=len(sources), desc='running',
+                unit='program', disable=not progress
+            )
+        )
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 # %% ../../nbs/evaluation/430_generative.ipynb #354a0ccf
 CODE_STOPS = ('\nclass', '\ndef', '\n#', '\n@', '\nprint', '\nif', '\n```')

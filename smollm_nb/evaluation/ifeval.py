@@ -14,7 +14,8 @@ from functools import lru_cache
 from ..files import UserError
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #0a8cd4dd
-class IFEvalError(UserError): "An item of IFEval that cannot be checked."
+class IFEvalError(UserError):
+    "An item of IFEval that cannot be checked."
 
 INSTRUCTIONS = {}
 
@@ -53,22 +54,26 @@ def _letter_frequency(response, letter, let_frequency, let_relation):
     return _holds(response.lower().count(letter.lower()), let_relation, let_frequency)
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #a2c8308c
-_ABBREVIATIONS = '''mr mrs ms messrs dr prof st jr sr ph.d gen col lt maj sen rep reps adm inc ltd corp co cos bros cie
-jan feb aug sep sept oct nov dec tues wed fri a.m p.m a.d a.c yr u.s u.s.a u.k u.n u.s.s.r d.c l.a n.y n.j n.c n.h n.d s.c w.va
-ariz calif colo conn fla ga ill kan ky mich minn nev okla ore pa tenn va vt wash wis
-ave ft mg ct vs ok c d e f g h k l m n p r s t v w'''.split()
+_ABBREVIATIONS = '''
+mr mrs ms messrs dr prof st jr sr ph.d gen col lt maj sen rep reps adm inc ltd corp co cos bros cie jan feb
+aug sep sept oct nov dec tues wed fri a.m p.m a.d a.c yr u.s u.s.a u.k u.n u.s.s.r d.c l.a n.y n.j n.c n.h n.d
+s.c w.va ariz calif colo conn fla ga ill kan ky mich minn nev okla ore pa tenn va vt wash wis ave ft mg ct vs
+ok c d e f g h k l m n p r s t v w'''.split()
 
-_STARTERS = '''according although among both but despite even he however i if in indeed instead it many meanwhile moreover most nor
-nevertheless nonetheless similarly since so some the there these they this though thus under when while yet above almost already
-always anyway besides between ever finally her here into neither please soon still such thank thanks through unless upon very
-were whether which within without yes your'''.split()
+_STARTERS = '''
+according although among both but despite even he however i if in indeed instead it many meanwhile moreover
+most nor nevertheless nonetheless similarly since so some the there these they this though thus under when
+while yet above almost already always anyway besides between ever finally her here into neither please soon
+still such thank thanks through unless upon very were whether which within without yes your'''.split()
 
-_SMALL = '''a about after again against all also an and another any are as at back be because been before best by can come could
-did do does down during each end every few find first for from get give go good great had half has have his how its just keep
-know last later let like little long look made make may maybe might more much must my never new next no not now of off often old
-on once one only open or other our out over own perhaps rather say second see she should small sometimes take tell than that
-their them then third three time to today together too two until up use usually want was way we well what where who whose why
-will with work would write you four five six seven eight nine ten'''.split()
+_SMALL = '''
+a about after again against all also an and another any are as at back be because been before best by can come
+could did do does down during each end every few find first for from get give go good great had half has have
+his how its just keep know last later let like little long look made make may maybe might more much must my
+never new next no not now of off often old on once one only open or other our out over own perhaps rather say
+second see she should small sometimes take tell than that their them then third three time to today together
+too two until up use usually want was way we well what where who whose why will with work would write you four
+five six seven eight nine ten'''.split()
 
 @lru_cache(1)
 def _sentence_cutter():
@@ -113,7 +118,8 @@ def _number_paragraphs(response, num_paragraphs):
 def _nth_paragraph_first_word(response, num_paragraphs, nth_paragraph, first_word):
     "Exactly so many paragraphs divided by empty lines, and the nth begins with the word."
     pieces = response.split('\n\n')
-    if sum(bool(p.strip()) for p in pieces) != num_paragraphs: return False
+    if sum(bool(p.strip()) for p in pieces) != num_paragraphs:
+        return False
     words = pieces[nth_paragraph - 1].split() or ['']
     return re.split(r"""[.,?!'"]""", words[0].lstrip("'").lstrip('"'))[0].lower() == first_word.lower()
 
@@ -135,7 +141,10 @@ def _postscript(response, postscript_marker):
 @instruction('detectable_format:number_bullet_lists')
 def _number_bullet_lists(response, num_bullets):
     "Exactly so many lines that begin with one asterisk or with a hyphen."
-    return len(re.findall(r'^[^\S\n]*\*[^*].*$', response, re.M)) + len(re.findall(r'^[^\S\n]*-', response, re.M)) == num_bullets
+    return (
+        len(re.findall(r'^[^\S\n]*\*[^*].*$', response, re.M)) + len(re.findall(r'^[^\S\n]*-', response, re.M))
+        == num_bullets
+    )
 
 _ANSWERS = 'My answer is yes.', 'My answer is no.', 'My answer is maybe.'
 
@@ -159,11 +168,15 @@ def _multiple_sections(response, section_spliter, num_sections):
 def _json_format(response):
     "The whole response is JSON, with or without a fence."
     text = response.strip()
-    for fence in ('```json', '```Json', '```JSON', '```'): text = text.removeprefix(fence)
-    try: json.loads(text.removesuffix('```').strip())
-    except (ValueError, RecursionError): return False
+    for fence in ('```json', '```Json', '```JSON', '```'):
+        text = text.removeprefix(fence)
+    try:
+        json.loads(text.removesuffix('```').strip())
+    except (ValueError, RecursionError):
+        return False
     return True
 
+# %% ../../nbs/evaluation/440_ifeval.ipynb #163c358d
 @instruction('detectable_format:title')
 def _title(response):
     "A line holds a <<title>>."
@@ -240,32 +253,62 @@ def loose_variants(
 _COUNT = 'a whole number of at least 0', lambda v: type(v) is int and v >= 0
 _PLACE = 'a whole number of at least 1', lambda v: type(v) is int and v >= 1
 _TEXT = 'a text that is not blank', lambda v: isinstance(v, str) and v.strip() != ''
-_TEXTS = 'a list of texts, none of them blank', lambda v: isinstance(v, (list, tuple)) and len(v) > 0 and all(map(_TEXT[1], v))
+_TEXTS = 'a list of texts, none of them blank', lambda v: isinstance(v, (list, tuple)) and len(v) > 0 and all(
+    map(_TEXT[1], v)
+)
 _RELATION = "'at least' or 'less than'", lambda v: v in ('at least', 'less than')
 _LETTER = 'one character', lambda v: isinstance(v, str) and len(v) == 1
-_LANGUAGE = "a language code that py3langid knows, such as 'de'", lambda v: isinstance(v, str) and v.split('-')[0] in _languages()
+_LANGUAGE = (
+    "a language code that py3langid knows, such as 'de'",
+    lambda v: isinstance(v, str) and v.split('-')[0] in _languages(),
+)
 
 def _languages():
     from smollm_nb.corpus.web import _identifier
     return _identifier().labels
 
-_ARGUMENTS = {name: kind for kind, names in (
-    (_COUNT, 'frequency let_frequency capital_frequency num_words num_sentences num_paragraphs num_placeholders num_bullets num_highlights num_sections'),
-    (_PLACE, 'nth_paragraph'), (_TEXTS, 'keywords forbidden_words'), (_RELATION, 'relation let_relation capital_relation'),
-    (_TEXT, 'keyword first_word postscript_marker section_spliter prompt_to_repeat end_phrase'), (_LETTER, 'letter'), (_LANGUAGE, 'language')) for name in names.split()}
+# %% ../../nbs/evaluation/440_ifeval.ipynb #cbdf1606
+_ARGUMENTS = {
+    name: kind
+    for kind, names in (
+        (
+            _COUNT,
+            (
+                'frequency let_frequency capital_frequency num_words num_sentences num_paragraphs num_placeholders'
+                ' num_bullets num_highlights num_sections'
+            ),
+        ),
+        (_PLACE, 'nth_paragraph'),
+        (_TEXTS, 'keywords forbidden_words'),
+        (_RELATION, 'relation let_relation capital_relation'),
+        (_TEXT, 'keyword first_word postscript_marker section_spliter prompt_to_repeat end_phrase'),
+        (_LETTER, 'letter'),
+        (_LANGUAGE, 'language'),
+    )
+    for name in names.split()
+}
 
 def _names(check): return list(inspect.signature(check).parameters)[1:]
 
+# %% ../../nbs/evaluation/440_ifeval.ipynb #fb59b285
 def _arguments(name, given):
     "The arguments of an instruction without the padding, each of them known to fit."
     names = _names(INSTRUCTIONS[name])
-    if not isinstance(given, dict): raise IFEvalError(f'kwargs of {name} is {given!r}; give a dict with {", ".join(names) or "nothing in it"}')
+    if not isinstance(given, dict):
+        raise IFEvalError(f'kwargs of {name} is {given!r}; give a dict with {", ".join(names) or "nothing in it"}')
     given = {k: v for k, v in given.items() if v is not None}
-    for k in [k for k in given if k not in names]: raise IFEvalError(f'{name} has no argument {k!r}; it has {", ".join(names) or "none"}')
+    for k in [k for k in given if k not in names]:
+        raise IFEvalError(f'{name} has no argument {k!r}; it has {", ".join(names) or "none"}')
     for k in names:
-        if k not in given: raise IFEvalError(f'{name} lacks its argument {k} (missing or None); give {_ARGUMENTS[k][0]}')
-        if not _ARGUMENTS[k][1](given[k]): raise IFEvalError(f'{name}: {k} is {given[k]!r}; give {_ARGUMENTS[k][0]}')
-    if given.get('nth_paragraph', 0) > given.get('num_paragraphs', math.inf): raise IFEvalError(f'{name}: nth_paragraph is {given["nth_paragraph"]} of only num_paragraphs = {given["num_paragraphs"]}; no response can follow it')
+        if k not in given:
+            raise IFEvalError(f'{name} lacks its argument {k} (missing or None); give {_ARGUMENTS[k][0]}')
+        if not _ARGUMENTS[k][1](given[k]):
+            raise IFEvalError(f'{name}: {k} is {given[k]!r}; give {_ARGUMENTS[k][0]}')
+    if given.get('nth_paragraph', 0) > given.get('num_paragraphs', math.inf):
+        raise IFEvalError(
+            f'{name}: nth_paragraph is {given["nth_paragraph"]} of only num_paragraphs = {given["num_paragraphs"]}; no'
+            ' response can follow it'
+        )
     return given
 
 def _checker(name, given):
@@ -281,10 +324,17 @@ def _checkers(prompt, names, kwargs):
     "One checker per instruction; trouble is told with the beginning of the prompt."
     where = f'prompt {prompt[:40]!r}' if isinstance(prompt, str) else f'prompt {prompt!r}'
     for what, v in (('instruction_id_list', names), ('kwargs', kwargs)):
-        if not isinstance(v, (list, tuple)): raise IFEvalError(f'{where}: {what} is {v!r}; give a list with one entry per instruction')
-    if len(names) != len(kwargs) or not names: raise IFEvalError(f'{where}: {len(names)} entries in instruction_id_list ({", ".join(map(str, names))}) and {len(kwargs)} in kwargs; give as many of each, and at least one')
-    try: return [_checker(*pair) for pair in zip(names, kwargs)]
-    except IFEvalError as e: raise IFEvalError(f'{where}: {e}') from None
+        if not isinstance(v, (list, tuple)):
+            raise IFEvalError(f'{where}: {what} is {v!r}; give a list with one entry per instruction')
+    if len(names) != len(kwargs) or not names:
+        raise IFEvalError(
+            f'{where}: {len(names)} entries in instruction_id_list ({", ".join(map(str, names))}) and {len(kwargs)} in'
+            ' kwargs; give as many of each, and at least one'
+        )
+    try:
+        return [_checker(*pair) for pair in zip(names, kwargs)]
+    except IFEvalError as e:
+        raise IFEvalError(f'{where}: {e}') from None
 
 def check_instructions(
     prompt:str,               # What was asked; named in errors, the verdicts do not depend on it
@@ -294,7 +344,10 @@ def check_instructions(
 )->dict[str,list[bool]]:      # Under 'strict' and 'loose' one verdict per id
     "Which of its instructions a response follows."
     checkers = _checkers(prompt, instruction_id_list, kwargs)
-    if not isinstance(response, str): raise IFEvalError(f'prompt {prompt[:40]!r}: the response is {response!r}; give a str ("" where the model wrote nothing)')
+    if not isinstance(response, str):
+        raise IFEvalError(
+            f'prompt {prompt[:40]!r}: the response is {response!r}; give a str ("" where the model wrote nothing)'
+        )
     variants = list(dict.fromkeys(loose_variants(response)))
     return dict(strict=[c(response) for c in checkers], loose=[any(map(c, variants)) for c in checkers])
 
@@ -313,9 +366,12 @@ def summarise_ifeval(
 ):                       # DataFrame: metric, value, stderr, n; four rows
     "The four accuracies of IFEval, under the reference's names."
     import pandas as pd
-    if not verdicts: raise IFEvalError('no verdicts; check at least one response')
+    if not verdicts:
+        raise IFEvalError('no verdicts; check at least one response')
     groups = {}
     for how in ('strict', 'loose'):
         groups[f'prompt_level_{how}_acc'] = [[all(v[how])] for v in verdicts]
         groups[f'inst_level_{how}_acc'] = [v[how] for v in verdicts]
-    return pd.DataFrame([(m, *clustered_accuracy(g)) for m, g in groups.items()], columns=['metric', 'value', 'stderr', 'n'])
+    return pd.DataFrame(
+        [(m, *clustered_accuracy(g)) for m, g in groups.items()], columns=['metric', 'value', 'stderr', 'n']
+    )

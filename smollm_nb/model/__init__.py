@@ -12,7 +12,8 @@ __all__ = ['SPECIAL_TOKENS', 'Tokenizer', 'build_tokenizer', 'chat_prompt', 'Smo
 
 # %% ../../nbs/model/200_model.ipynb #04f8bf6d
 from .tokenizer import SPECIAL_TOKENS, Tokenizer, build_tokenizer, chat_prompt
-from .config import SmolLMConfig, flops_per_token, inference_memory, kv_cache_bytes, largest_rows, parameter_count, parameter_split, training_memory, weight_bytes
+from .config import (SmolLMConfig, flops_per_token, inference_memory, kv_cache_bytes, largest_rows,
+                                    parameter_count, parameter_split, training_memory, weight_bytes)
 from .layers import MLP, Attention, Block, RMSNorm, apply_rope, rope_tables
 from .lm import SmolLM, chunked_cross_entropy, document_mask
 from .weights import load_model, read_gguf
@@ -20,5 +21,10 @@ from .decoding import FastLM
 from .generate import KVCache, generate, generate_batch
 
 # %% ../../nbs/model/200_model.ipynb #a83b2cac
-_all_ = ['SPECIAL_TOKENS', 'Tokenizer', 'build_tokenizer', 'chat_prompt', 'SmolLMConfig', 'flops_per_token', 'inference_memory', 'kv_cache_bytes', 'largest_rows', 'parameter_count', 'parameter_split', 'training_memory', 'weight_bytes',
-    'MLP', 'Attention', 'Block', 'RMSNorm', 'apply_rope', 'rope_tables', 'SmolLM', 'chunked_cross_entropy', 'document_mask', 'load_model', 'read_gguf', 'FastLM', 'KVCache', 'generate', 'generate_batch']
+_all_ = [
+    'SPECIAL_TOKENS', 'Tokenizer', 'build_tokenizer', 'chat_prompt', 'SmolLMConfig', 'flops_per_token',
+    'inference_memory', 'kv_cache_bytes', 'largest_rows', 'parameter_count', 'parameter_split', 'training_memory',
+    'weight_bytes', 'MLP', 'Attention', 'Block', 'RMSNorm', 'apply_rope', 'rope_tables', 'SmolLM',
+    'chunked_cross_entropy', 'document_mask', 'load_model', 'read_gguf', 'FastLM', 'KVCache', 'generate',
+    'generate_batch'
+]

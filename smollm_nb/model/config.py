@@ -17,8 +17,10 @@ from fastcore.basics import patch
 from ..files import UserError
 
 # %% ../../nbs/model/210_config.ipynb #b91a5425
-class ConfigError(UserError): "A model configuration that cannot be built."
+class ConfigError(UserError):
+    "A model configuration that cannot be built."
 
+# %% ../../nbs/model/210_config.ipynb #40b9bae7
 @dataclass(frozen=True)
 class SmolLMConfig:
     "Shape of a SmolLM model, under the hub's key names."
@@ -37,30 +39,55 @@ class SmolLMConfig:
     pad_token_id: int|None = None       # fills short rows; the base models have none
 
     def __post_init__(self):
-        for f in fields(self)[:7]: _need(type(v := getattr(self, f.name)) is int and 0 < v < 2**31, f.name, v, 'a positive whole number below 2³¹')
-        for k in ('rms_norm_eps', 'rope_theta'): _need(type(v := getattr(self, k)) in (int, float) and 0 < v < float('inf'), k, v, 'a positive number')
-        for k in ('bos_token_id', 'eos_token_id', 'pad_token_id'): _need((v := getattr(self, k)) is None or type(v) is int and 0 <= v < 2**31, k, v, 'a token id or nothing')
+        for f in fields(self)[:7]:
+            _need(
+                type(v := getattr(self, f.name)) is int and 0 < v < 2**31, f.name, v,
+                'a positive whole number below 2³¹'
+            )
+        for k in ('rms_norm_eps', 'rope_theta'):
+            _need(type(v := getattr(self, k)) in (int, float) and 0 < v < float('inf'), k, v, 'a positive number')
+        for k in ('bos_token_id', 'eos_token_id', 'pad_token_id'):
+            _need((v := getattr(self, k)) is None or type(v) is int and 0 <= v < 2**31, k, v, 'a token id or nothing')
         _need(type(self.tie_word_embeddings) is bool, 'tie_word_embeddings', self.tie_word_embeddings, 'true or false')
         _need(self.num_hidden_layers <= 10_000, 'num_hidden_layers', self.num_hidden_layers, 'at most 10,000')
-        _need(self.hidden_size % self.num_attention_heads == 0, 'hidden_size', self.hidden_size, f'a multiple of num_attention_heads = {self.num_attention_heads}')
-        _need(self.head_dim % 2 == 0, 'hidden_size', self.hidden_size, 'such that a head has an even width, since RoPE turns pairs')
-        _need(self.num_attention_heads % self.num_key_value_heads == 0, 'num_key_value_heads', self.num_key_value_heads, f'a divisor of num_attention_heads = {self.num_attention_heads}')
+        _need(
+            self.hidden_size % self.num_attention_heads == 0,
+            'hidden_size',
+            self.hidden_size,
+            f'a multiple of num_attention_heads = {self.num_attention_heads}',
+        )
+        _need(
+            self.head_dim % 2 == 0,
+            'hidden_size',
+            self.hidden_size,
+            'such that a head has an even width, since RoPE turns pairs',
+        )
+        _need(
+            self.num_attention_heads % self.num_key_value_heads == 0,
+            'num_key_value_heads',
+            self.num_key_value_heads,
+            f'a divisor of num_attention_heads = {self.num_attention_heads}',
+        )
 
     @property
     def head_dim(self)->int:
         "H, width of one head."
         return self.hidden_size // self.num_attention_heads
 
+# %% ../../nbs/model/210_config.ipynb #c8fa2378
 def _brief(value):
     "A value for an error message, however long or deep it is: at most 60 characters."
     return reprlib.repr(value)[:60]
 
 def _need(ok, key, value, rule):
-    if not ok: raise ConfigError(f'model configuration: {key} = {_brief(value)} must be {rule}')
+    if not ok:
+        raise ConfigError(f'model configuration: {key} = {_brief(value)} must be {rule}')
 
 # %% ../../nbs/model/210_config.ipynb #def37014
 def _shape(D, F, L, N, K, **kw):
-    return SmolLMConfig(hidden_size=D, intermediate_size=F, num_hidden_layers=L, num_attention_heads=N, num_key_value_heads=K, **kw)
+    return SmolLMConfig(
+        hidden_size=D, intermediate_size=F, num_hidden_layers=L, num_attention_heads=N, num_key_value_heads=K, **kw
+    )
 
 PRESETS = {
     'smollm-135m':    _shape(576, 1536, 30, 9, 3),
@@ -78,7 +105,8 @@ def preset(cls:SmolLMConfig,
     name:str, # A key of `PRESETS`
 )->SmolLMConfig:
     "A published shape by name."
-    if name not in PRESETS: raise ConfigError(f'unknown preset {_brief(name)}; choose one of {", ".join(PRESETS)}')
+    if name not in PRESETS:
+        raise ConfigError(f'unknown preset {_brief(name)}; choose one of {", ".join(PRESETS)}')
     return PRESETS[name]
 
 @patch(cls_method=True)
@@ -109,8 +137,17 @@ def parameter_count(
 def to_dict(self:SmolLMConfig,
 )->dict: # What `config.json` holds
     "The hub's form of a Llama configuration."
-    fixed = dict(architectures=['LlamaForCausalLM'], model_type='llama', hidden_act='silu', attention_bias=False, attention_dropout=0.0, mlp_bias=False,
-                 head_dim=self.head_dim, rope_parameters=dict(rope_type='default', rope_theta=self.rope_theta), use_cache=True)
+    fixed = dict(
+        architectures=['LlamaForCausalLM'],
+        model_type='llama',
+        hidden_act='silu',
+        attention_bias=False,
+        attention_dropout=0.0,
+        mlp_bias=False,
+        head_dim=self.head_dim,
+        rope_parameters=dict(rope_type='default', rope_theta=self.rope_theta),
+        use_cache=True,
+    )
     return fixed | asdict(self)
 
 # %% ../../nbs/model/210_config.ipynb #44c1a71f
@@ -118,9 +155,11 @@ _FIXED = dict(model_type='llama', hidden_act='silu', attention_bias=False, mlp_b
 
 def _rope_theta(d):
     rope = d.get('rope_parameters') or d.get('rope_scaling') or {}
-    if not isinstance(rope, dict): raise ConfigError(f'config.json: rope_parameters = {_brief(rope)} must be an object; download the file again')
+    if not isinstance(rope, dict):
+        raise ConfigError(f'config.json: rope_parameters = {_brief(rope)} must be an object; download the file again')
     kind = rope.get('rope_type', rope.get('type', 'default'))
-    if kind != 'default': raise ConfigError(f'config.json: rope type {_brief(kind)} is not supported; SmolLM uses the default RoPE')
+    if kind != 'default':
+        raise ConfigError(f'config.json: rope type {_brief(kind)} is not supported; SmolLM uses the default RoPE')
     return rope.get('rope_theta', d.get('rope_theta', 10000.0))
 
 @patch(cls_method=True)
@@ -129,34 +168,78 @@ def from_dict(cls:SmolLMConfig,
 )->SmolLMConfig:
     "A configuration from the hub's form; what SmolLM cannot express is a `ConfigError`."
     for key, want in _FIXED.items():
-        if d.get(key, want) != want: raise ConfigError(f'config.json: {key} = {_brief(d[key])} is not supported, SmolLM needs {want!r}; choose a Llama-type model without it')
+        if d.get(key, want) != want:
+            raise ConfigError(
+                f'config.json: {key} = {_brief(d[key])} is not supported, SmolLM needs {want!r}; choose a Llama-type'
+                ' model without it'
+            )
     needed = [f.name for f in fields(SmolLMConfig)[:5] if f.name not in d and f.name != 'num_key_value_heads']
-    if needed: raise ConfigError(f'config.json: {", ".join(needed)} missing; add it or download the file again')
+    if needed:
+        raise ConfigError(f'config.json: {", ".join(needed)} missing; add it or download the file again')
     known = {f.name: d[f.name] for f in fields(SmolLMConfig) if f.name in d}
-    config = SmolLMConfig(**(dict(num_key_value_heads=d['num_attention_heads']) | known | dict(rope_theta=_rope_theta(d))))
-    _need(d.get('head_dim') in (None, config.head_dim), 'head_dim', d.get('head_dim'), f'hidden_size / num_attention_heads = {config.head_dim}')
+    config = SmolLMConfig(
+        **(dict(num_key_value_heads=d['num_attention_heads']) | known | dict(rope_theta=_rope_theta(d)))
+    )
+    _need(
+        d.get('head_dim') in (None, config.head_dim), 'head_dim', d.get('head_dim'),
+        f'hidden_size / num_attention_heads = {config.head_dim}'
+    )
     return config
 
 # %% ../../nbs/model/210_config.ipynb #764e12e2
-RIVALS = { # name -> transformers' configuration class and what differs from its defaults
-    'qwen2-0.5b':      ('Qwen2Config', dict(hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14, num_key_value_heads=2, vocab_size=151936, tie_word_embeddings=True)),
-    'qwen2-1.5b':      ('Qwen2Config', dict(hidden_size=1536, intermediate_size=8960, num_hidden_layers=28, num_attention_heads=12, num_key_value_heads=2, vocab_size=151936, tie_word_embeddings=True)),
-    'phi-1.5':         ('PhiConfig', dict(hidden_size=2048, intermediate_size=8192, num_hidden_layers=24, num_attention_heads=32, vocab_size=51200, partial_rotary_factor=0.5)),
-    'stablelm-2-1.6b': ('StableLmConfig', dict(hidden_size=2048, intermediate_size=5632, num_hidden_layers=24, num_attention_heads=32, num_key_value_heads=32, vocab_size=100352, use_qkv_bias=True)),
-    'gpt2':            ('GPT2Config', dict(n_embd=768, n_layer=12, n_head=12)),
-    'gpt2-medium':     ('GPT2Config', dict(n_embd=1024, n_layer=24, n_head=16)),
-    'gpt2-xl':         ('GPT2Config', dict(n_embd=1600, n_layer=48, n_head=25)),
-    'pythia-160m':     ('GPTNeoXConfig', dict(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, vocab_size=50304)),
-    'pythia-410m':     ('GPTNeoXConfig', dict(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, vocab_size=50304))}
+RIVALS = {  # name -> transformers' configuration class and what differs from its defaults
+    'qwen2-0.5b': (
+        'Qwen2Config',
+        dict(
+            hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14,
+            num_key_value_heads=2, vocab_size=151936, tie_word_embeddings=True
+        ),
+    ),
+    'qwen2-1.5b': (
+        'Qwen2Config',
+        dict(
+            hidden_size=1536, intermediate_size=8960, num_hidden_layers=28, num_attention_heads=12,
+            num_key_value_heads=2, vocab_size=151936, tie_word_embeddings=True
+        ),
+    ),
+    'phi-1.5': (
+        'PhiConfig',
+        dict(
+            hidden_size=2048, intermediate_size=8192, num_hidden_layers=24, num_attention_heads=32, vocab_size=51200,
+            partial_rotary_factor=0.5
+        ),
+    ),
+    'stablelm-2-1.6b': (
+        'StableLmConfig',
+        dict(
+            hidden_size=2048, intermediate_size=5632, num_hidden_layers=24, num_attention_heads=32,
+            num_key_value_heads=32, vocab_size=100352, use_qkv_bias=True
+        ),
+    ),
+    'gpt2': ('GPT2Config', dict(n_embd=768, n_layer=12, n_head=12)),
+    'gpt2-medium': ('GPT2Config', dict(n_embd=1024, n_layer=24, n_head=16)),
+    'gpt2-xl': ('GPT2Config', dict(n_embd=1600, n_layer=48, n_head=25)),
+    'pythia-160m': (
+        'GPTNeoXConfig',
+        dict(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, vocab_size=50304),
+    ),
+    'pythia-410m': (
+        'GPTNeoXConfig',
+        dict(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, vocab_size=50304),
+    ),
+}
 
+# %% ../../nbs/model/210_config.ipynb #2416031c
 def rival(
     name:str, # A key of `RIVALS`
 ):            # transformers' model on the meta device: shapes without contents
     "A comparison model whose block differs from ours."
     import torch, transformers
-    if name not in RIVALS: raise ConfigError(f'unknown comparison model {name!r}; choose one of {", ".join(RIVALS)}')
+    if name not in RIVALS:
+        raise ConfigError(f'unknown comparison model {name!r}; choose one of {", ".join(RIVALS)}')
     kind, changes = RIVALS[name]
-    with torch.device('meta'): return transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(**changes))
+    with torch.device('meta'):
+        return transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(**changes))
 
 # %% ../../nbs/model/210_config.ipynb #5c69f8d7
 def flops_per_token(
@@ -179,7 +262,8 @@ def kv_cache_bytes(
 
 # %% ../../nbs/model/210_config.ipynb #b884db5a
 def _bytes_per_number(dtype):
-    if dtype not in ('float32', 'bfloat16'): raise ConfigError(f'dtype = {dtype!r} must be float32 or bfloat16')
+    if dtype not in ('float32', 'bfloat16'):
+        raise ConfigError(f'dtype = {dtype!r} must be float32 or bfloat16')
     return 4 if dtype == 'float32' else 2
 
 def block_activation_bytes(
@@ -208,11 +292,17 @@ def activation_bytes(
 # %% ../../nbs/model/210_config.ipynb #b3753657
 def _working_bytes(config, rows, seq_len, dtype, checkpointing):
     "Copies of the matrices, and the larger of what the loss and the way back need for a moment."
-    D, F, V, R, b = config.hidden_size, config.intermediate_size, config.vocab_size, rows*seq_len, _bytes_per_number(dtype)
+    D = config.hidden_size
+    F = config.intermediate_size
+    V = config.vocab_size
+    R = rows*seq_len
+    b = _bytes_per_number(dtype)
     split, r = parameter_split(config), min(1024, R)
     blocks = 2*(split['attention'] + split['mlp']) if b == 2 else 0
     at_loss = blocks + (2*V*D if b == 2 else 0) + V*(max(10*r, 2*r + 6*D) if b == 2 else max(8*r, 4*r + 4*D)) + R*b*D
-    way_back = R*(8*D + 2*b*F) + (blocks//config.num_hidden_layers + R*block_activation_bytes(config, dtype) if checkpointing else blocks)
+    way_back = R * (8 * D + 2 * b * F) + (
+        blocks // config.num_hidden_layers + R * block_activation_bytes(config, dtype) if checkpointing else blocks
+    )
     return 4*V*D + max(at_loss, way_back)
 
 def training_memory(
@@ -222,10 +312,15 @@ def training_memory(
     dtype:str='bfloat16', # Compute precision, 'float32' or 'bfloat16' by autocast
     checkpointing:bool=False, # Keep only the input of each block
 )->dict:                 # Bytes in `weights`, `gradients`, `optimizer`, `activations` and `working`
-    "What one process of the trainer holds at its worst moment: float32 weights, AdamW, accumulated gradients, blocks not compiled."
+    "Most that one process of the trainer holds: float32 weights, AdamW, gradients, blocks that are not compiled."
     P = parameter_count(config)
-    return dict(weights=4*P, gradients=4*P, optimizer=8*P, activations=activation_bytes(config, rows, seq_len, dtype, checkpointing),
-                working=_working_bytes(config, rows, seq_len, dtype, checkpointing))
+    return dict(
+        weights=4 * P,
+        gradients=4 * P,
+        optimizer=8 * P,
+        activations=activation_bytes(config, rows, seq_len, dtype, checkpointing),
+        working=_working_bytes(config, rows, seq_len, dtype, checkpointing),
+    )
 
 # %% ../../nbs/model/210_config.ipynb #a2745730
 def largest_rows(
@@ -235,7 +330,11 @@ def largest_rows(
     checkpointing:bool=False, # Keep only the input of each block
 )->int:                  # Rows; 0 if not even one fits
     "The largest micro-batch whose bfloat16 training step fits."
-    return bisect_right(range(1, 1_000_000), capacity, key=lambda rows: sum(training_memory(config, rows, seq_len, checkpointing=checkpointing).values()))
+    return bisect_right(
+        range(1, 1_000_000),
+        capacity,
+        key=lambda rows: sum(training_memory(config, rows, seq_len, checkpointing=checkpointing).values()),
+    )
 
 # %% ../../nbs/model/210_config.ipynb #bb6feb9d
 WEIGHT_FORMATS = { # name -> bytes per weight in the blocks' matrices, in embedding and head, and in norms
@@ -247,9 +346,14 @@ def weight_bytes(
     form:str='bfloat16', # A key of `WEIGHT_FORMATS`
 )->int:                  # Bytes
     "Size of the weights in a format."
-    if form not in WEIGHT_FORMATS: raise ConfigError(f'unknown weight format {form!r}; choose one of {", ".join(WEIGHT_FORMATS)}')
+    if form not in WEIGHT_FORMATS:
+        raise ConfigError(f'unknown weight format {form!r}; choose one of {", ".join(WEIGHT_FORMATS)}')
     split, (matrix, table, norm) = parameter_split(config), WEIGHT_FORMATS[form]
-    return int(matrix*(split['attention'] + split['mlp']) + table*(split['embedding'] + split.get('head', 0)) + norm*split['norms'])
+    return int(
+        matrix * (split['attention'] + split['mlp'])
+        + table * (split['embedding'] + split.get('head', 0))
+        + norm * split['norms']
+    )
 
 # %% ../../nbs/model/210_config.ipynb #aeff826d
 def inference_memory(
@@ -261,4 +365,8 @@ def inference_memory(
     "What writing text holds at most, with the whole context read as one prompt."
     b = 4 if form == 'float32' else 2
     prompt = tokens*(3*b*(config.intermediate_size + config.hidden_size) + 8*config.head_dim + 8)
-    return dict(weights=weight_bytes(config, form), cache=rows*kv_cache_bytes(config, tokens, b), activations=max(prompt, rows*config.vocab_size*(b + 4)))
+    return dict(
+        weights=weight_bytes(config, form),
+        cache=rows * kv_cache_bytes(config, tokens, b),
+        activations=max(prompt, rows * config.vocab_size * (b + 4)),
+    )

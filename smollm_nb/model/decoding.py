@@ -24,7 +24,7 @@ def dots(
     x:Tensor,      # (in,) one vector
     weight:Tensor, # (out, in)
 )->Tensor:         # (out,) in the type of x
-    "A matrix times one vector, as a dot product per row; compiled, it reads each weight once and writes no products down."
+    "A matrix times one vector, as a dot product per row; compiled, it reads each weight once and stores no product."
     return (weight.float()*x.float()).sum(-1).to(x.dtype)
 
 # %% ../../nbs/model/245_decoding.ipynb #28a3abac
@@ -77,6 +77,7 @@ def head_step(
     "Norm and head for one token."
     return dots(F.rms_norm(x, x.shape, norm, eps), head).float()
 
+# %% ../../nbs/model/245_decoding.ipynb #a4455075
 def token_step(
     token:Tensor,  # (1,) the newest token's id
     seen:Tensor,   # (n,) positions 0 to n - 1; the last is its own
@@ -92,7 +93,8 @@ def token_step(
     n = seen.shape[0]
     cos, sin = rope_at(seen[-1:], caches[0][0].shape[-1], theta)
     x = embed[token][0]
-    for weights, (k, v) in zip(blocks, caches): x = block_step(x, weights, k, v, n, cos, sin, eps)
+    for weights, (k, v) in zip(blocks, caches):
+        x = block_step(x, weights, k, v, n, cos, sin, eps)
     return head_step(x, norm, head, eps)[None]
 
 @cache
@@ -132,22 +134,30 @@ def _pack_children(module, keep):
         if isinstance(child, Linear) and packs(str(child.weight.dtype).removeprefix('torch.')):
             setattr(module, name, PackedLinear(child.weight, keep))
 
+# %% ../../nbs/model/245_decoding.ipynb #0cb30bd2
 class FastLM(SmolLM):
     "The same model for writing only: packed matrices for many rows, a compiled step for one."
     def __init__(self,
         model:SmolLM,       # Shares its weights
-        compiled:bool=True, # Compile the step of a single text: seconds once per process, worth it from some hundred tokens
+        compiled:bool=True, # Compile the step of a single text: some seconds once, worth it from some hundred tokens
         use_up:bool=False,  # Take the weights away from `model`, which cannot be used afterwards; needs compiled=False
     ):
-        if use_up and compiled: raise UserError('use_up: the compiled step reads the matrices as they are; say compiled=False')
-        with torch.device('meta'): super().__init__(model.config)
-        self.load_state_dict(model.state_dict(), assign=True); self.tie_weights(); self.requires_grad_(False).eval()
+        if use_up and compiled:
+            raise UserError('use_up: the compiled step reads the matrices as they are; say compiled=False')
+        with torch.device('meta'):
+            super().__init__(model.config)
+        self.load_state_dict(model.state_dict(), assign=True)
+        self.tie_weights()
+        self.requires_grad_(False).eval()
         on_cpu = self.device.type == 'cpu'
         self.compiled = compiled and on_cpu and can_compile()
         self.steps = [] if use_up else [block_weights(b) for b in self.model.layers]
-        if use_up: model.to('meta')
-        packable = self.model if use_up and model.config.tie_word_embeddings else self # the embedding is needed as it is, and a head that is packed would be a second one
-        if on_cpu: packable.apply(partial(_pack_children, keep=not use_up))
+        if use_up:
+            model.to('meta')
+        # the embedding is needed as it is, and a head that is packed would be a second one
+        packable = self.model if use_up and model.config.tie_word_embeddings else self
+        if on_cpu:
+            packable.apply(partial(_pack_children, keep=not use_up))
 
     def next_logits(self,
         input_ids:Tensor, # (B, T) token ids
@@ -156,9 +166,19 @@ class FastLM(SmolLM):
     )->Tensor:            # (B, V) logits in float32
         "Logits after the last of some tokens; a single token of a single text takes the compiled step."
         n, config = cache.longest + 1, self.config
-        if not self.compiled or input_ids.shape != (1, 1) or cache.k.shape[3] != ROOM or not 1 < n < min(ROOM, config.max_position_embeddings): return super().next_logits(input_ids, cache, last)
-        seen = torch.arange(n); torch._dynamo.mark_dynamic(seen, 0)
+        if (
+            not self.compiled
+            or input_ids.shape != (1, 1)
+            or cache.k.shape[3] != ROOM
+            or not 1 < n < min(ROOM, config.max_position_embeddings)
+        ):
+            return super().next_logits(input_ids, cache, last)
+        seen = torch.arange(n)
+        torch._dynamo.mark_dynamic(seen, 0)
         caches = [(cache.k[i, 0], cache.v[i, 0]) for i in range(len(self.steps))]
-        logits = _compiled_step()(input_ids[0], seen, self.steps, caches, self.model.embed_tokens.weight, self.model.norm.weight, self.lm_head.weight, config.rope_theta, config.rms_norm_eps)
+        logits = _compiled_step()(
+            input_ids[0], seen, self.steps, caches, self.model.embed_tokens.weight, self.model.norm.weight,
+            self.lm_head.weight, config.rope_theta, config.rms_norm_eps
+        )
         cache.advance(1)
         return logits

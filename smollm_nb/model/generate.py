@@ -18,8 +18,10 @@ from .decoding import ROOM, FastLM
 from .lm import SmolLM
 
 # %% ../../nbs/model/240_generate.ipynb #1449c15c
-class GenerationError(UserError): "A request that the generator cannot fulfil."
+class GenerationError(UserError):
+    "A request that the generator cannot fulfil."
 
+# %% ../../nbs/model/240_generate.ipynb #b4a06685
 class KVCache:
     "Keys and values of what each row has read so far."
     def __init__(self,
@@ -30,7 +32,8 @@ class KVCache:
         device='cpu',                    # Where the model is
     ):
         shape = (config.num_hidden_layers, batch_size, config.num_key_value_heads, max_len, config.head_dim)
-        self.k, self.v = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)) # zeros: masked places must be finite
+        # zeros: masked places must be finite
+        self.k, self.v = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
         self.lengths = [0] * batch_size # tokens in each row
 
     @property
@@ -40,14 +43,18 @@ class KVCache:
 
     def plan(self,
         T:int, # Tokens that every row is about to read
-    )->tuple[Tensor,Tensor|None]: # positions (T,) or (B, 1, T), and a mask (B or 1, 1, T, S), None if plain causal order will do
+    )->tuple[Tensor,Tensor|None]: # positions (T,) or (B, 1, T); mask (B or 1, 1, T, S), None for plain causal order
         "Positions of the next tokens, and who may look where."
         S, dev = self.longest + T, self.k.device
-        if S > self.k.shape[3]: raise GenerationError(f'cache: {S} tokens do not fit in max_len = {self.k.shape[3]}; make a larger KVCache')
+        if S > self.k.shape[3]:
+            raise GenerationError(f'cache: {S} tokens do not fit in max_len = {self.k.shape[3]}; make a larger KVCache')
         self.even, new = len(set(self.lengths)) == 1, torch.arange(T, device=dev)
-        if self.even: self.positions = self.lengths[0] + new
-        else: self.positions = torch.tensor(self.lengths, device=dev)[:, None, None] + new
-        if self.even and (T == 1 or T == S): return self.positions, None
+        if self.even:
+            self.positions = self.lengths[0] + new
+        else:
+            self.positions = torch.tensor(self.lengths, device=dev)[:, None, None] + new
+        if self.even and (T == 1 or T == S):
+            return self.positions, None
         mask = torch.arange(S, device=dev) <= self.positions[..., None]
         return self.positions, mask[None, None] if self.even else mask
 
@@ -59,8 +66,10 @@ class KVCache:
         "Store a layer's new keys and values."
         B, _, T, _ = k.shape
         for store, x in ((self.k, k), (self.v, v)):
-            if self.even: store[layer, :B, :, self.lengths[0]:self.lengths[0] + T] = x
-            else: store[layer][torch.arange(B, device=x.device)[:, None], :, self.positions[:, 0]] = x.transpose(1, 2)
+            if self.even:
+                store[layer, :B, :, self.lengths[0]:self.lengths[0] + T] = x
+            else:
+                store[layer][torch.arange(B, device=x.device)[:, None], :, self.positions[:, 0]] = x.transpose(1, 2)
         S = self.longest + T
         return self.k[layer, :B, :, :S], self.v[layer, :B, :, :S]
 
@@ -75,16 +84,20 @@ class KVCache:
         rows:int=1, # How many, from that one on
     )->'KVCache':   # A cache of empty rows in the same memory
         "Open rows for new texts."
-        some = copy.copy(self); some.k, some.v, some.lengths = self.k[:, row:row+rows], self.v[:, row:row+rows], [0]*rows
+        some = copy.copy(self)
+        some.k, some.v, some.lengths = self.k[:, row:row+rows], self.v[:, row:row+rows], [0]*rows
         return some
 
     def drop(self,
         row:int, # A row that has ended
     ):
         "Remove a row; the last one moves into its place."
-        last = len(self.lengths) - 1; n = self.lengths[last]
-        if row != last: self.k[:, row, :, :n], self.v[:, row, :, :n] = self.k[:, last, :, :n], self.v[:, last, :, :n]
-        self.lengths[row] = n; self.lengths.pop()
+        last = len(self.lengths) - 1
+        n = self.lengths[last]
+        if row != last:
+            self.k[:, row, :, :n], self.v[:, row, :, :n] = self.k[:, last, :, :n], self.v[:, last, :, :n]
+        self.lengths[row] = n
+        self.lengths.pop()
 
 # %% ../../nbs/model/240_generate.ipynb #cb5812f3
 def penalize(
@@ -113,7 +126,7 @@ def draw(
     ids:Tensor, # (B, C) token ids
     u:Tensor,   # (B,) uniform random numbers in [0, 1)
 )->Tensor:      # (B,) one token id a row
-    "The token in whose share of the line from 0 to 1 the random number falls; added up on the CPU, since some GPUs have no float64."
+    "The token in whose share of the line from 0 to 1 the random number falls; on the CPU: not all have float64."
     p, ids, u = p.cpu(), ids.cpu(), u.cpu()
     steps = p.double().cumsum(-1)
     i = (steps <= u[:, None] * steps[:, -1:]).sum(-1, keepdim=True)
@@ -130,8 +143,10 @@ def choose(
     repetition_penalty:float=1., # As in `penalize`
 )->list[int]:            # One token id a row
     "Next token of each row."
-    if repetition_penalty != 1: logits = penalize(logits, seen, repetition_penalty)
-    if temperature == 0: return logits.argmax(-1).tolist()
+    if repetition_penalty != 1:
+        logits = penalize(logits, seen, repetition_penalty)
+    if temperature == 0:
+        return logits.argmax(-1).tolist()
     return draw(*candidates(logits, temperature, top_k, top_p), u).tolist()
 
 # %% ../../nbs/model/240_generate.ipynb #85d9f419
@@ -142,7 +157,10 @@ class TextStream:
         stop=(),   # Strings that end the text; they are not part of it
     ):
         self.tokenizer, self.stop, self.done = tokenizer, tuple(stop), False
-        self.window, self.known, self.held = [], 0, '' # tokens decoded together, how much of their text was taken, text not yet certain
+        # tokens decoded together, how much of their text was taken, text not yet certain
+        self.window = []
+        self.known = 0
+        self.held = ''
 
     def push(self,
         token:int, # Id
@@ -152,13 +170,17 @@ class TextStream:
         text = self.tokenizer.decode(self.window)
         whole = len(text.rstrip('\ufffd'))
         self.held, self.known = self.held + text[self.known:whole], max(self.known, whole)
-        if whole == len(text): self.window, self.known = [token], len(self.tokenizer.decode([token])) # a new window, with one token as context
+        if whole == len(text):
+            # a new window, with one token as context
+            self.window = [token]
+            self.known = len(self.tokenizer.decode([token]))
         return self._release(self._certain())
 
     def flush(self,
     )->str: # What was held back
         "End the text."
-        if self.done: return ''
+        if self.done:
+            return ''
         self.held += self.tokenizer.decode(self.window)[self.known:]
         return self._release(len(self.held))
 
@@ -170,21 +192,31 @@ class TextStream:
         return piece
 
     def _certain(self):
-        return len(self.held) - max((n for s in self.stop for n in range(1, len(s)) if self.held.endswith(s[:n])), default=0)
+        return len(self.held) - max(
+            (n for s in self.stop for n in range(1, len(s)) if self.held.endswith(s[:n])), default=0
+        )
 
 # %% ../../nbs/model/240_generate.ipynb #04c99657
 def _check(max_new_tokens, temperature, top_k, top_p, repetition_penalty, stop):
-    rules = dict(max_new_tokens=(max_new_tokens, max_new_tokens >= 1, 'at least 1'), temperature=(temperature, temperature >= 0, 'at least 0'),
-        top_k=(top_k, top_k >= 0, 'at least 0'), top_p=(top_p, 0 < top_p <= 1, 'above 0 and at most 1'),
-        repetition_penalty=(repetition_penalty, repetition_penalty > 0, 'above 0'), stop=(stop, not isinstance(stop, str) and all(stop), 'a list of strings that are not empty'))
+    rules = dict(
+        max_new_tokens=(max_new_tokens, max_new_tokens >= 1, 'at least 1'),
+        temperature=(temperature, temperature >= 0, 'at least 0'),
+        top_k=(top_k, top_k >= 0, 'at least 0'),
+        top_p=(top_p, 0 < top_p <= 1, 'above 0 and at most 1'),
+        repetition_penalty=(repetition_penalty, repetition_penalty > 0, 'above 0'),
+        stop=(stop, not isinstance(stop, str) and all(stop), 'a list of strings that are not empty'),
+    )
     for name, (value, ok, rule) in rules.items():
-        if not ok: raise GenerationError(f'{name} = {value!r}: must be {rule}')
+        if not ok:
+            raise GenerationError(f'{name} = {value!r}: must be {rule}')
 
 def _prompt_ids(model, tokenizer, prompt):
     ids = list(tokenizer.encode(prompt) if isinstance(prompt, str) else prompt)
     context = getattr(model.config, 'max_position_embeddings', None) or 2**31
-    if not ids: raise GenerationError('prompt: no tokens; give at least one, such as <|endoftext|>')
-    if len(ids) >= context: raise GenerationError(f'prompt: {len(ids)} tokens leave no room in a context of {context}; shorten it')
+    if not ids:
+        raise GenerationError('prompt: no tokens; give at least one, such as <|endoftext|>')
+    if len(ids) >= context:
+        raise GenerationError(f'prompt: {len(ids)} tokens leave no room in a context of {context}; shorten it')
     return ids, context - len(ids)
 
 def _end_ids(tokenizer): return {tokenizer.eos_token_id, getattr(tokenizer, 'chat_eos_token_id', None)} - {None}
@@ -196,18 +228,22 @@ def _uniforms(seed, n):
 
 def _last_logits(model, ids, cache):
     "Logits (B, V) after the last of some tokens (B, T)."
-    with torch.inference_mode(): return model.next_logits(torch.tensor(ids, device=model.device), cache)
+    with torch.inference_mode():
+        return model.next_logits(torch.tensor(ids, device=model.device), cache)
 
+# %% ../../nbs/model/240_generate.ipynb #7306892d
 def _stepper(model, room):
     "A function that reads token ids and returns the logits (1, V) after the last."
     if isinstance(model, SmolLM):
-        if getattr(model, 'compiled', False): room = max(room, ROOM) # `FastLM` was compiled for a cache of this room
+        if getattr(model, 'compiled', False):
+            room = max(room, ROOM) # `FastLM` was compiled for a cache of this room
         cache = KVCache(model.config, 1, room, model.model.norm.weight.dtype, model.device)
         return lambda ids: _last_logits(model, [ids], cache)
     past = None
     def step(ids):
         nonlocal past
-        with torch.inference_mode(): out = model(input_ids=torch.tensor([ids], device=model.device), past_key_values=past, use_cache=True)
+        with torch.inference_mode():
+            out = model(input_ids=torch.tensor([ids], device=model.device), past_key_values=past, use_cache=True)
         past = out.past_key_values
         return out.logits[:, -1].float()
     return step
@@ -229,19 +265,30 @@ def generate(
     _check(max_new_tokens, temperature, top_k, top_p, repetition_penalty, stop)
     ids, room = _prompt_ids(model, tokenizer, prompt)
     how = dict(temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty)
-    return _write(_stepper(model, len(ids) + min(max_new_tokens, room)), ids, _uniforms(seed, min(max_new_tokens, room)), TextStream(tokenizer, stop), _end_ids(tokenizer), how)
+    return _write(
+        _stepper(model, len(ids) + min(max_new_tokens, room)), ids, _uniforms(seed, min(max_new_tokens, room)),
+        TextStream(tokenizer, stop), _end_ids(tokenizer), how
+    )
 
 def _write(step, ids, uniforms, stream, ends, how):
-    logits = step(ids)
-    seen = torch.zeros_like(logits, dtype=torch.bool); seen[0, ids] = True
-    for i, u in enumerate(uniforms):
-        if i: logits = step([token])
+    read = ids
+    seen = None
+    for u in uniforms:
+        logits = step(read)
+        if seen is None:
+            seen = torch.zeros_like(logits, dtype=torch.bool)
+            seen[0, ids] = True
         token, = choose(logits, seen, u[None].to(logits.device), **how)
-        if token in ends: break
+        if token in ends:
+            break
         seen[0, token] = True
-        if piece := stream.push(token): yield piece
-        if stream.done: return
-    if piece := stream.flush(): yield piece
+        read = [token]
+        if piece := stream.push(token):
+            yield piece
+        if stream.done:
+            return
+    if piece := stream.flush():
+        yield piece
 
 # %% ../../nbs/model/240_generate.ipynb #424bef92
 class _Row:
@@ -255,7 +302,8 @@ class _Row:
         if token not in ends:
             self.seen[token] = True
             self.text += self.stream.push(token)
-            if not self.stream.done and self.step < len(self.uniforms): return False
+            if not self.stream.done and self.step < len(self.uniforms):
+                return False
         self.text += self.stream.flush()
         return True
 
@@ -263,15 +311,18 @@ def _admit(model, cache, rows):
     "Read the prompts of new rows into the next free slots, padded behind to one length."
     start, lengths = len(cache.lengths), [len(r.ids) for r in rows]
     ids = torch.tensor([r.ids + [0]*(max(lengths) - n) for r, n in zip(rows, lengths)], device=model.device)
-    with torch.inference_mode(): logits = model.next_logits(ids, cache.slot(start, len(rows)), torch.tensor(lengths, device=model.device) - 1)
+    with torch.inference_mode():
+        logits = model.next_logits(ids, cache.slot(start, len(rows)), torch.tensor(lengths, device=model.device) - 1)
     for row, row.logits in zip(rows, logits):
-        row.seen = torch.zeros_like(row.logits, dtype=torch.bool); row.seen[row.ids] = True
+        row.seen = torch.zeros_like(row.logits, dtype=torch.bool)
+        row.seen[row.ids] = True
     cache.lengths = cache.lengths + lengths
 
 def _alike(queue, room):
     "Take the longest waiting prompt and those at least half as long, as many as there is room for."
     group = [queue.popleft()]
-    while queue and len(group) < room and 2*len(queue[0].ids) >= len(group[0].ids): group.append(queue.popleft())
+    while queue and len(group) < room and 2*len(queue[0].ids) >= len(group[0].ids):
+        group.append(queue.popleft())
     return group
 
 # %% ../../nbs/model/240_generate.ipynb #4200e5d9
@@ -291,26 +342,37 @@ def generate_batch(
     "Continue many prompts; each text is the one that `generate` would write."
     how = dict(temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty)
     seeds = [None if seed is None else seed + i for i in range(len(prompts))]
-    if not isinstance(model, SmolLM): return [''.join(generate(model, tokenizer, p, max_new_tokens, **how, stop=stop, seed=s)) for p, s in zip(prompts, seeds)]
+    if not isinstance(model, SmolLM):
+        return [
+            ''.join(generate(model, tokenizer, p, max_new_tokens, **how, stop=stop, seed=s))
+            for p, s in zip(prompts, seeds)
+        ]
     _check(max_new_tokens, *how.values(), stop)
-    if batch_size < 1: raise GenerationError(f'batch_size = {batch_size}: must be at least 1')
-    if not isinstance(model, FastLM): model = FastLM(model, compiled=False)
+    if batch_size < 1:
+        raise GenerationError(f'batch_size = {batch_size}: must be at least 1')
+    if not isinstance(model, FastLM):
+        model = FastLM(model, compiled=False)
     queue, active, out, ends = deque(), [], [''] * len(prompts), _end_ids(tokenizer)
     for i, (prompt, s) in enumerate(zip(prompts, seeds)):
         ids, room = _prompt_ids(model, tokenizer, prompt)
         queue.append(_Row(i, ids, _uniforms(s, min(max_new_tokens, room)), TextStream(tokenizer, stop)))
     queue = deque(sorted(queue, key=lambda r: -len(r.ids))) # neighbours of like length: little padding
     longest = max((len(r.ids) + len(r.uniforms) for r in queue), default=0)
-    cache = KVCache(model.config, min(batch_size, len(prompts)), longest, model.model.norm.weight.dtype, model.device); cache.lengths = []
+    cache = KVCache(model.config, min(batch_size, len(prompts)), longest, model.model.norm.weight.dtype, model.device)
+    cache.lengths = []
     while queue or active:
         while queue and len(active) < batch_size:
             group = _alike(queue, batch_size - len(active))
-            _admit(model, cache, group); active += group
+            _admit(model, cache, group)
+            active += group
         u = torch.stack([r.uniforms[r.step] for r in active]).to(model.device)
         tokens = choose(torch.stack([r.logits for r in active]), torch.stack([r.seen for r in active]), u, **how)
         for i in reversed([i for i, (r, t) in enumerate(zip(active, tokens)) if r.add(t, ends)]):
             out[active[i].index] = active[i].text
             cache.drop(i)
-            for rows in (active, tokens): rows[i] = rows[-1]; rows.pop()
-        for row, logits in zip(active, _last_logits(model, [[t] for t in tokens], cache) if active else ()): row.logits = logits
+            for rows in (active, tokens):
+                rows[i] = rows[-1]
+                rows.pop()
+        for row, logits in zip(active, _last_logits(model, [[t] for t in tokens], cache) if active else ()):
+            row.logits = logits
     return out

@@ -31,8 +31,10 @@ class RMSNorm(nn.Module):
     def forward(self,
         x:Tensor, # (..., D)
     )->Tensor:    # (..., D)
-        if x.dtype == self.weight.dtype: return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.eps).to(x.dtype) # autocast: float32 weights, bfloat16 stream
+        if x.dtype == self.weight.dtype:
+            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        # autocast: float32 weights, bfloat16 stream
+        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.eps).to(x.dtype)
 
 # %% ../../nbs/model/220_layers.ipynb #d576a8a5
 class Linear(nn.Linear):
@@ -40,14 +42,19 @@ class Linear(nn.Linear):
     def __init__(self,
         in_features:int,  # Width of the input
         out_features:int, # Width of the output
-    ): super().__init__(in_features, out_features, bias=False)
+    ):
+        super().__init__(in_features, out_features, bias=False)
 
     def forward(self,
         x:Tensor, # (..., in)
     )->Tensor:    # (..., out)
-        reading = not torch.is_grad_enabled() and x.device.type == 'cpu' and x.dtype == self.weight.dtype == torch.float32
-        if reading and x.numel() <= 16*self.in_features: return in_bands(x, self.weight, math.gcd(self.out_features, torch.get_num_threads()))
-        if reading and not torch.compiler.is_compiling() and multiplies('float32'): return by_onednn(x, self.weight)
+        reading = (
+            not torch.is_grad_enabled() and x.device.type == 'cpu' and x.dtype == self.weight.dtype == torch.float32
+        )
+        if reading and x.numel() <= 16*self.in_features:
+            return in_bands(x, self.weight, math.gcd(self.out_features, torch.get_num_threads()))
+        if reading and not torch.compiler.is_compiling() and multiplies('float32'):
+            return by_onednn(x, self.weight)
         return F.linear(x, self.weight)
 
 def side_by_side(
@@ -55,7 +62,8 @@ def side_by_side(
     *layers:Linear, # Matrices that read the same x
 )->list[Tensor]: # (..., out) of each
     "Several matrices on one input; in a compiled block they are put together and multiplied as one."
-    if not torch.compiler.is_compiling(): return [l(x) for l in layers]
+    if not torch.compiler.is_compiling():
+        return [l(x) for l in layers]
     return F.linear(x, torch.cat([l.weight for l in layers])).split([l.out_features for l in layers], -1)
 
 def by_onednn(
@@ -65,6 +73,7 @@ def by_onednn(
     "`x @ weight.T` by oneDNN."
     return torch.ops.mkldnn._linear_pointwise(x, weight, None, 'none', [], '')
 
+# %% ../../nbs/model/220_layers.ipynb #1f14fb40
 def in_bands(
     x:Tensor,      # (..., in), a few rows
     weight:Tensor, # (out, in)
@@ -82,7 +91,8 @@ def rope_at(
     theta:float,      # Base of the wavelengths
 )->tuple[Tensor,Tensor]: # Cosines and sines, each (..., H) in float32; both halves of H hold the same angles
     "Cosine and sine of the angles at some positions."
-    speed = theta ** -(torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device) / head_dim) # radians per token
+    # radians per token
+    speed = theta ** -(torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device) / head_dim)
     angle = positions[..., None].float() * torch.cat((speed, speed))
     return angle.cos(), angle.sin()
 
@@ -138,8 +148,10 @@ def _room(x, rows, T):
     memory = x.new_empty(len(x)*rows*T)
     return lambda n, end: memory[:len(x)*n*end].view(len(x), n, end)
 
-_OPS = __name__.strip('_').replace('.', '_') # a notebook that defines the operations anew must not take the library's away
+# a notebook that defines the operations anew must not take the library's away
+_OPS = __name__.strip('_').replace('.', '_')
 
+# %% ../../nbs/model/220_layers.ipynb #8b6f38c8
 @torch.library.custom_op(f'{_OPS}::attend_rows', mutates_args=())
 def _attend_rows(q:Tensor, k:Tensor, v:Tensor)->tuple[Tensor, Tensor]:
     "q (groups, T·G, H), k and v (groups, T, H): the result and the logarithm of each row's sum."
@@ -155,12 +167,16 @@ def _attend_rows(q:Tensor, k:Tensor, v:Tensor)->tuple[Tensor, Tensor]:
     return out, log_total
 
 @torch.library.custom_op(f'{_OPS}::attend_rows_gradients', mutates_args=())
-def _attend_rows_gradients(up:Tensor, q:Tensor, k:Tensor, v:Tensor, out:Tensor, log_total:Tensor)->tuple[Tensor, Tensor, Tensor]:
+def _attend_rows_gradients(
+    up: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, log_total: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     T, group = k.shape[1], q.shape[1] // k.shape[1]
     mean, later = torch.linalg.vecdot(up.float(), out.float())[..., None], _diagonal(q, group)
     rooms = [_room(q, min(T, QUERY_BLOCK)*group, T) for _ in range(2)]
     dq, (dkT, dvT) = q.new_empty(q.shape), (torch.zeros(len(k), k.shape[2], T, device=k.device) for _ in range(2))
-    qT, upT = q.mT.contiguous(), up.mT.contiguous() # products with the small matrix turned are faster than with the large one turned
+    # products with the small matrix turned are faster than with the large one turned
+    qT = q.mT.contiguous()
+    upT = up.mT.contiguous()
     for start, end in _blocks(T):
         at, n = slice(start*group, end*group), (end - start)*group
         scores, d = (torch.bmm(x[:, at], y[:, :end].mT, out=room(n, end)) for x, y, room in zip((q, up), (k, v), rooms))
@@ -174,6 +190,7 @@ def _attend_rows_gradients(up:Tensor, q:Tensor, k:Tensor, v:Tensor, out:Tensor, 
 @_attend_rows.register_fake
 def _(q, k, v): return q.new_empty(q.shape), q.new_empty(*q.shape[:2], 1, dtype=torch.float32)
 
+# %% ../../nbs/model/220_layers.ipynb #db9a0f0f
 @_attend_rows_gradients.register_fake
 def _(up, q, k, v, out, log_total): return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
 
@@ -185,7 +202,7 @@ def causal_attend(
     k:Tensor, # (B, K, T, H) keys
     v:Tensor, # (B, K, T, H) values
 )->Tensor:    # (B, N, T, H)
-    "Causal attention as matrix products over blocks of queries, with the passes between them compiled where that is possible."
+    "Causal attention as matrix products over blocks of queries; what lies between them is compiled if possible."
     B, K, T, H = k.shape
     rows = q.unflatten(1, (K, -1)).transpose(2, 3).reshape(B*K, -1, H)
     out, _ = _attend_rows(rows, k.reshape(B*K, T, H), v.reshape(B*K, T, H))
@@ -199,10 +216,14 @@ def attend(
 )->Tensor:    # (B, N, T, H)
     "Softmax attention in which groups of query heads share keys and values."
     T, S = q.shape[2], k.shape[2]
-    if torch.compiler.is_compiling() and q.device.type == 'cpu' and mask is None and 1 < T == S: return causal_attend(q, k, v)
+    if torch.compiler.is_compiling() and q.device.type == 'cpu' and mask is None and 1 < T == S:
+        return causal_attend(q, k, v)
     if mask is None and 1 < T < S:
-        mask = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)  # PyTorch's own causal mask would start at the first key
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None and T > 1, enable_gqa=q.shape[1] != k.shape[1])
+        # PyTorch's own causal mask would start at the first key
+        mask = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=mask is None and T > 1, enable_gqa=q.shape[1] != k.shape[1]
+    )
 
 # %% ../../nbs/model/220_layers.ipynb #0ebda5a6
 class Attention(nn.Module):
@@ -213,7 +234,10 @@ class Attention(nn.Module):
         super().__init__()
         D, H, N, K = config.hidden_size, config.head_dim, config.num_attention_heads, config.num_key_value_heads
         self.head_dim = H
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = Linear(D, N*H), Linear(D, K*H), Linear(D, K*H), Linear(N*H, D)
+        self.q_proj = Linear(D, N*H)
+        self.k_proj = Linear(D, K*H)
+        self.v_proj = Linear(D, K*H)
+        self.o_proj = Linear(N*H, D)
 
     def _heads(self, x): return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
 
@@ -226,7 +250,8 @@ class Attention(nn.Module):
     )->Tensor:      # (B, T, D)
         q, k, v = map(self._heads, side_by_side(x, self.q_proj, self.k_proj, self.v_proj))
         q, k = apply_rope(q, cos, sin), apply_rope(k, cos, sin)
-        if extend is not None: k, v = extend(k, v)
+        if extend is not None:
+            k, v = extend(k, v)
         return self.o_proj(attend(q, k, v, mask).transpose(1, 2).flatten(2))
 
 # %% ../../nbs/model/220_layers.ipynb #205444ed
@@ -257,7 +282,9 @@ class Block(nn.Module):
     ):
         super().__init__()
         self.self_attn, self.mlp = Attention(config), MLP(config)
-        self.input_layernorm, self.post_attention_layernorm = (RMSNorm(config.hidden_size, config.rms_norm_eps) for _ in range(2))
+        self.input_layernorm, self.post_attention_layernorm = (
+            RMSNorm(config.hidden_size, config.rms_norm_eps) for _ in range(2)
+        )
 
     def forward(self,
         x:Tensor,   # (B, T, D) residual stream

@@ -12,7 +12,6 @@ from functools import partial
 from fastcore.basics import patch
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 from torch import Tensor
 from torch._functorch import config as functorch_config
 from torch.utils.checkpoint import checkpoint
@@ -41,12 +40,14 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             logits = torch.mm(chunk, w.T, out=memory[:len(chunk)])
             norm, true = prepare(_norms)(logits), logits.gather(1, y).float()
             total += (norm - true).sum()
-            if not backward: continue
+            if not backward:
+                continue
             prepare(_to_gradients)(logits, norm, count)
             logits.scatter_(1, y, (((true - norm).exp() - 1)/count).to(logits.dtype))
             torch.mm(logits, w, out=dh[i:i+rows])
             prepare(_accumulate)(dw, logits.T @ chunk)
-        if backward: ctx.save_for_backward(dh.to(hidden.dtype), dw.to(weight.dtype))
+        if backward:
+            ctx.save_for_backward(dh.to(hidden.dtype), dw.to(weight.dtype))
         return total/count
 
     @staticmethod
@@ -54,12 +55,17 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         dh, dw = ctx.saved_tensors
         return *((dh, dw) if up == 1 else (dh*up, dw*up)), None, None, None, None, None
 
+# %% ../../nbs/model/230_lm.ipynb #ff2d89b9
 def for_products(
     x:Tensor, # Numbers that are going to be multiplied
 )->Tensor:    # In the type that autocast would give them, if autocast is on
     "What autocast does to the inputs of a product, where it has to be done by hand."
     kind = x.device.type
-    return x.to(torch.get_autocast_dtype(kind)) if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) else x
+    return (
+        x.to(torch.get_autocast_dtype(kind))
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        else x
+    )
 
 def chunked_cross_entropy(
     hidden:Tensor,  # (R, D) final hidden vectors
@@ -71,19 +77,32 @@ def chunked_cross_entropy(
 )->Tensor:          # () loss in nats, the mean unless `count` says otherwise; 0 if nothing counts
     "Cross entropy of a linear head, equal to `F.cross_entropy` but never with all logits in memory."
     keep = targets != -100
-    if not keep.all(): hidden, targets = hidden[keep], targets[keep]
-    return _ChunkedCrossEntropy.apply(hidden, weight, targets, rows, count or max(len(targets), 1), torch.is_grad_enabled(), compile_once if compiled else lambda f: f)
+    if not keep.all():
+        hidden, targets = hidden[keep], targets[keep]
+    return _ChunkedCrossEntropy.apply(
+        hidden, weight, targets, rows, count or max(len(targets), 1), torch.is_grad_enabled(),
+        compile_once if compiled else lambda f: f
+    )
 
 # %% ../../nbs/model/230_lm.ipynb #04da6df8
-class ModelInputError(UserError): "Token ids that this model cannot read."
+class ModelInputError(UserError):
+    "Token ids that this model cannot read."
 
 def _check_ids(ids, vocab_size, what):
-    if ids.is_meta or torch.compiler.is_compiling() or ids.numel() == 0: return # there are no values to look at
+    if ids.is_meta or torch.compiler.is_compiling() or ids.numel() == 0:
+        return # there are no values to look at
     low, high = (x.item() for x in ids.aminmax())
-    if high >= vocab_size: raise ModelInputError(f'{what}: the largest token id is {high}, but the vocabulary has {vocab_size} entries (0 to {vocab_size - 1}); use the tokenizer that belongs to this model')
-    if low < 0: raise ModelInputError(f'{what}: negative token id {low}; only targets may be negative, and only -100')
+    if high >= vocab_size:
+        raise ModelInputError(
+            f'{what}: the largest token id is {high}, but the vocabulary has {vocab_size} entries (0 to'
+            f' {vocab_size - 1}); use the tokenizer that belongs to this model'
+        )
+    if low < 0:
+        raise ModelInputError(f'{what}: negative token id {low}; only targets may be negative, and only -100')
 
-KEPT = 0.9 # of what a compiled block would keep for its backward pass, the share that it may; what is cheap to compute again is forgotten first
+# of what a compiled block would keep for its backward pass, the share that it may; what is cheap to compute again is
+# forgotten first
+KEPT = 0.9
 
 class Backbone(nn.Module):
     "Everything but the head."
@@ -91,7 +110,10 @@ class Backbone(nn.Module):
         config:SmolLMConfig, # Shape
     ):
         super().__init__()
-        self.embed_tokens = nn.Embedding.from_pretrained(torch.empty(config.vocab_size, config.hidden_size), freeze=False) # `init_weights` fills it; random numbers on the meta device would load 800 modules first
+        # `init_weights` fills it; random numbers on the meta device would load 800 modules first
+        self.embed_tokens = nn.Embedding.from_pretrained(
+            torch.empty(config.vocab_size, config.hidden_size), freeze=False
+        )
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
@@ -104,20 +126,25 @@ class SmolLM(nn.Module):
         super().__init__()
         self.config, self.model, self.lm_head = config, Backbone(config), Linear(config.hidden_size, config.vocab_size)
         self.compiled = False               # see `compile_blocks`
-        self.gradient_checkpointing = False # True: training forgets what happens inside a block and computes it again on the way back
+        # True: training forgets what happens inside a block and computes it again on the way back
+        self.gradient_checkpointing = False
         self.tie_weights()
-        if self.device.type != 'meta': self.init_weights(0)
+        if self.device.type != 'meta':
+            self.init_weights(0)
 
     def tie_weights(self):
         "Make head and embedding one tensor, if the configuration says so."
-        if self.config.tie_word_embeddings: self.lm_head.weight = self.model.embed_tokens.weight
+        if self.config.tie_word_embeddings:
+            self.lm_head.weight = self.model.embed_tokens.weight
 
     def compile_blocks(self):
         "Make training fast: compile each block and the loss's passes. Without a C++ compiler nothing happens."
-        if not can_compile(self.device.type): return
+        if not can_compile(self.device.type):
+            return
         keep_freed_memory()
         functorch_config.activation_memory_budget = KEPT
-        for block in self.model.layers: block.compile()
+        for block in self.model.layers:
+            block.compile()
         self.compiled = True
 
     @property
@@ -128,22 +155,31 @@ class SmolLM(nn.Module):
     def hidden(self,
         input_ids:Tensor, # (B, T) token ids
         cache=None,       # A `KVCache` that holds what came before, and is extended; None: nothing did
-        mask:Tensor|None=None, # (B or 1, 1, T, T) True where a position may look, such as `document_mask`; None: everywhere before itself; not with a cache
+        mask:Tensor|None=None, # (B or 1, 1, T, T) True where it may look; None: all before itself; not with a cache
     )->Tensor:            # (B, T, D) normalised vectors before the head
         "Hidden vectors of a batch of texts."
         config, T = self.config, input_ids.shape[1]
         _check_ids(input_ids, config.vocab_size, 'input_ids')
         end = T if cache is None else T + cache.longest
         if cache is not None and mask is not None:
-            raise ModelInputError('hidden: a mask beside a cache; the cache says who may look where, so give one of them')
-        if end > config.max_position_embeddings: raise ModelInputError(f'input_ids: {end} positions, but this model reads {config.max_position_embeddings}; cut the text')
+            raise ModelInputError(
+                'hidden: a mask beside a cache; the cache says who may look where, so give one of them'
+            )
+        if end > config.max_position_embeddings:
+            raise ModelInputError(
+                f'input_ids: {end} positions, but this model reads {config.max_position_embeddings}; cut the text'
+            )
         positions, mask = (torch.arange(T, device=input_ids.device), mask) if cache is None else cache.plan(T)
         cos, sin = rope_at(positions, config.head_dim, config.rope_theta)
         x = for_products(self.model.embed_tokens(input_ids))
         for i, block in enumerate(self.model.layers):
-            if self.gradient_checkpointing and torch.is_grad_enabled(): x = checkpoint(block, x, cos, sin, mask, use_reentrant=False, preserve_rng_state=False) # nothing in a block is random
-            else: x = block(x, cos, sin, mask, None if cache is None else partial(cache.extend, i))
-        if cache is not None: cache.advance(T)
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                # nothing in a block is random
+                x = checkpoint(block, x, cos, sin, mask, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x, cos, sin, mask, None if cache is None else partial(cache.extend, i))
+        if cache is not None:
+            cache.advance(T)
         return self.model.norm(x)
 
     def forward(self,
@@ -160,7 +196,10 @@ class SmolLM(nn.Module):
     )->Tensor:            # () cross entropy in nats, the mean unless `count` says otherwise
         "Loss without ever holding all logits."
         _check_ids(targets.masked_fill(targets == -100, 0), self.config.vocab_size, 'targets')
-        return chunked_cross_entropy(self.hidden(input_ids, mask=mask).flatten(0, 1), self.lm_head.weight, targets.flatten(), count=count, compiled=self.compiled)
+        return chunked_cross_entropy(
+            self.hidden(input_ids, mask=mask).flatten(0, 1), self.lm_head.weight, targets.flatten(), count=count,
+            compiled=self.compiled
+        )
 
 # %% ../../nbs/model/230_lm.ipynb #14818dcb
 @patch
@@ -173,8 +212,14 @@ def init_weights(self:SmolLM,
     std = config.hidden_size ** -0.5
     for name, p in self.named_parameters():
         out = name.endswith(('o_proj.weight', 'down_proj.weight'))
-        if p.dim() == 1: p.fill_(1.)
-        else: p.copy_(torch.empty(p.shape, device='cpu', dtype=torch.float32).normal_(0, std / (2*config.num_hidden_layers)**0.5 if out else std, generator=g))
+        if p.dim() == 1:
+            p.fill_(1.)
+        else:
+            p.copy_(
+                torch.empty(p.shape, device='cpu', dtype=torch.float32).normal_(
+                    0, std / (2 * config.num_hidden_layers) ** 0.5 if out else std, generator=g
+                )
+            )
 
 # %% ../../nbs/model/230_lm.ipynb #f5899027
 def document_mask(

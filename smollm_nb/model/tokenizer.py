@@ -17,9 +17,11 @@ from tokenizers import AddedToken, Tokenizer as Core, decoders, models, pre_toke
 from ..files import UserError, atomic_write
 
 # %% ../../nbs/model/205_tokenizer.ipynb #117ffab9
-SPECIAL_TOKENS = ('<|endoftext|>', '<|im_start|>', '<|im_end|>', '<repo_name>', '<reponame>', '<file_sep>', '<filename>', '<gh_stars>',
-    '<issue_start>', '<issue_comment>', '<issue_closed>', '<jupyter_start>', '<jupyter_text>', '<jupyter_code>', '<jupyter_output>',
-    '<jupyter_script>', '<empty_output>')
+SPECIAL_TOKENS = (
+    '<|endoftext|>', '<|im_start|>', '<|im_end|>', '<repo_name>', '<reponame>', '<file_sep>', '<filename>',
+    '<gh_stars>', '<issue_start>', '<issue_comment>', '<issue_closed>', '<jupyter_start>', '<jupyter_text>',
+    '<jupyter_code>', '<jupyter_output>', '<jupyter_script>', '<empty_output>'
+)
 
 # %% ../../nbs/model/205_tokenizer.ipynb #6f59c2fa
 def with_system(
@@ -27,7 +29,8 @@ def with_system(
     system:str|None=None, # System text put first if the chat does not begin with a system turn
 )->list:                  # The turns, a system turn among them if there is one to add
     "Turns with the model's own system turn in front, unless they bring one."
-    if not system or messages and messages[0]['role'] == 'system': return messages
+    if not system or messages and messages[0]['role'] == 'system':
+        return messages
     return [dict(role='system', content=system), *messages]
 
 def chat_prompt(
@@ -40,8 +43,10 @@ def chat_prompt(
     return turns + ('<|im_start|>assistant\n' if add_generation_prompt else '')
 
 # %% ../../nbs/model/205_tokenizer.ipynb #dd214796
-_TURNS = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
-          "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+_TURNS = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{%"
+    " endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
 _BEFORE, _AFTER = "{% if messages[0]['role'] != 'system' %}{{ ", " }}{% endif %}" + _TURNS # round a system turn
 _HEAD, _STOP = '<|im_start|>system\n', '<|im_end|>\n'                                      # round its text
 
@@ -49,11 +54,13 @@ def chat_template(
     system:str|None=None, # System text for chats that bring none; None for SmolLM's own format
 )->str:                   # Jinja source
     "The chat format as a Jinja template, for tools that read `tokenizer_config.json`."
-    if not system: return _TURNS
+    if not system:
+        return _TURNS
     return _BEFORE + json.dumps(_HEAD + system + _STOP, ensure_ascii=False) + _AFTER
 
 # %% ../../nbs/model/205_tokenizer.ipynb #20500a02
-class TokenizerError(UserError): "A vocabulary, a merge list or a tokenizer file that cannot be used."
+class TokenizerError(UserError):
+    "A vocabulary, a merge list or a tokenizer file that cannot be used."
 
 def _brief(error):
     "At most 200 characters of what an error says, on one line, unprintable ones as escapes."
@@ -84,14 +91,17 @@ if system and len(system) > 100_000: sys.exit(f'a system text of {len(system):,}
 print(json.dumps(system))
 '''
 
+# %% ../../nbs/model/205_tokenizer.ipynb #13ec2c7a
 @lru_cache(16)
 def _rendered_system(template):
     "System text that a template writes, found in a child process with limits."
     child = subprocess.run([sys.executable, '-P', '-c', _RENDER], input=json.dumps(template), capture_output=True,
                            encoding='utf-8', errors='replace')
-    if child.returncode == 0: return json.loads(child.stdout)
+    if child.returncode == 0:
+        return json.loads(child.stdout)
     why = _brief(child.stderr.rstrip().rpartition('\n')[2])
-    if child.returncode < 0: why = f'{signal.Signals(-child.returncode).name}, as after 5 s of processor time'
+    if child.returncode < 0:
+        why = f'{signal.Signals(-child.returncode).name}, as after 5 s of processor time'
     raise TokenizerError(f'chat template: cannot be rendered ({why}); use another template or delete it')
 
 # %% ../../nbs/model/205_tokenizer.ipynb #20500a04
@@ -100,9 +110,12 @@ _SMOLLM2_SYSTEM = 'You are a helpful AI assistant named SmolLM, trained by Huggi
 
 def _own_system(template):
     "System text in a template that `chat_template` wrote, None in any other."
-    try: turn = json.loads(template.removeprefix(_BEFORE).removesuffix(_AFTER))
-    except (ValueError, RecursionError): return None
-    if not isinstance(turn, str): return None
+    try:
+        turn = json.loads(template.removeprefix(_BEFORE).removesuffix(_AFTER))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(turn, str):
+        return None
     system = turn.removeprefix(_HEAD).removesuffix(_STOP)
     return system if system and chat_template(system) == template else None
 
@@ -110,8 +123,10 @@ def default_system(
     template:str|None, # Jinja source of a chat template, None if the model has none
 )->str|None:           # The system text that it puts before a chat without one, None if it adds nothing
     "System text hidden in a chat template; `TokenizerError` if the template breaks or takes too much time or memory."
-    if template in (None, '', _TURNS): return None
-    if hashlib.sha256(template.encode('utf-8', 'surrogatepass')).hexdigest() == _SMOLLM2: return _SMOLLM2_SYSTEM
+    if template in (None, '', _TURNS):
+        return None
+    if hashlib.sha256(template.encode('utf-8', 'surrogatepass')).hexdigest() == _SMOLLM2:
+        return _SMOLLM2_SYSTEM
     return _own_system(template) or _rendered_system(template)
 
 # %% ../../nbs/model/205_tokenizer.ipynb #a36e3fa1
@@ -119,6 +134,7 @@ def _writable(text):
     "Text whose lone surrogates, which no UTF-8 file can hold, are U+FFFD."
     return re.sub('[\ud800-\udfff]', '\ufffd', text)
 
+# %% ../../nbs/model/205_tokenizer.ipynb #c5a31473
 class Tokenizer:
     "Byte-level BPE with SmolLM's control tokens."
     def __init__(self,
@@ -131,7 +147,10 @@ class Tokenizer:
 
     def _special(self, token):
         i = self.core.token_to_id(token)
-        if i is None: raise TokenizerError(f'tokenizer: control token {token} is not in the vocabulary; use a tokenizer of the SmolLM family')
+        if i is None:
+            raise TokenizerError(
+                f'tokenizer: control token {token} is not in the vocabulary; use a tokenizer of the SmolLM family'
+            )
         return i
 
     @property
@@ -173,7 +192,7 @@ def encode_literal(self:Tokenizer,
 def encode_turn(self:Tokenizer,
     role:str,    # Speaker
     content:str, # What was said
-)->tuple[list[int],int]: # Ids from `<|im_start|>` to the line feed after `<|im_end|>`, and the place of the content's first
+)->tuple[list[int],int]: # Ids from `<|im_start|>` to the line feed after `<|im_end|>`; where the content begins
     "Ids of one turn of a chat: marks as control tokens, words literally."
     said = self.encode_literal(f'{role}\n{content}')
     ids = [self.bos_token_id, *said, self.chat_eos_token_id, *self.encode_literal('\n')]
@@ -192,9 +211,13 @@ def encode_chat(self:Tokenizer,
 
 # %% ../../nbs/model/205_tokenizer.ipynb #837f810f
 def _check_vocab(vocab):
-    if sorted(vocab.values()) != list(range(len(vocab))): raise TokenizerError(f'vocabulary: ids must be 0 to {len(vocab)-1}, each once; renumber it')
+    if sorted(vocab.values()) != list(range(len(vocab))):
+        raise TokenizerError(f'vocabulary: ids must be 0 to {len(vocab)-1}, each once; renumber it')
     for i, token in enumerate(SPECIAL_TOKENS):
-        if vocab.get(token) != i: raise TokenizerError(f'vocabulary: control token {token} has id {vocab.get(token)}, expected {i}; put SPECIAL_TOKENS first')
+        if vocab.get(token) != i:
+            raise TokenizerError(
+                f'vocabulary: control token {token} has id {vocab.get(token)}, expected {i}; put SPECIAL_TOKENS first'
+            )
 
 def build_tokenizer(
     vocab:dict,           # token -> id; the control tokens have ids 0 to 16
@@ -203,9 +226,18 @@ def build_tokenizer(
 )->Tokenizer:             # Digits one by one, then GPT-2's byte-level words, then merges
     "A SmolLM tokenizer from a vocabulary and its merges."
     _check_vocab(vocab)
-    try: core = Core(models.BPE(vocab, [tuple(m) for m in merges]))
-    except Exception as e: raise TokenizerError(f'merges: {_brief(e)}; every part and every result of a merge must be in the vocabulary') from None
-    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+    try:
+        core = Core(models.BPE(vocab, [tuple(m) for m in merges]))
+    except Exception as e:
+        raise TokenizerError(
+            f'merges: {_brief(e)}; every part and every result of a merge must be in the vocabulary'
+        ) from None
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL_TOKENS])
     return Tokenizer(core, system)
@@ -217,43 +249,60 @@ def save(self:Tokenizer,
 ):
     "Write `tokenizer.json` and `tokenizer_config.json`, and `chat_template.jinja` where there is one."
     folder, template, (end, start, stop) = Path(folder), chat_template(self.system), SPECIAL_TOKENS[:3]
-    config = dict(tokenizer_class='PreTrainedTokenizerFast', bos_token=start, eos_token=stop, pad_token=stop, unk_token=end,
-                  additional_special_tokens=[start, stop], clean_up_tokenization_spaces=False, chat_template=template)
-    with atomic_write(folder/'tokenizer.json') as f: f.write(self.core.to_str(pretty=True))
-    with atomic_write(folder/'tokenizer_config.json') as f: json.dump(config, f, indent=2, ensure_ascii=False)
+    config = dict(
+        tokenizer_class='PreTrainedTokenizerFast', bos_token=start, eos_token=stop, pad_token=stop, unk_token=end,
+        additional_special_tokens=[start, stop], clean_up_tokenization_spaces=False, chat_template=template
+    )
+    with atomic_write(folder/'tokenizer.json') as f:
+        f.write(self.core.to_str(pretty=True))
+    with atomic_write(folder/'tokenizer_config.json') as f:
+        json.dump(config, f, indent=2, ensure_ascii=False)
     if (folder/'chat_template.jinja').exists():
-        with atomic_write(folder/'chat_template.jinja') as f: f.write(template)
+        with atomic_write(folder/'chat_template.jinja') as f:
+            f.write(template)
 
 # %% ../../nbs/model/205_tokenizer.ipynb #8cbd73e5
 def _read_text(path):
-    try: return path.read_text(encoding='utf-8')
-    except OSError as e: why = e.strerror
-    except UnicodeDecodeError as e: why = _brief(e)
+    try:
+        return path.read_text(encoding='utf-8')
+    except OSError as e:
+        why = e.strerror
+    except UnicodeDecodeError as e:
+        why = _brief(e)
     raise TokenizerError(f'{path}: cannot be read ({why}); save or download it again')
 
 def _read_json(path):
-    try: return json.loads(_read_text(path))
-    except (ValueError, RecursionError) as e: raise TokenizerError(f'{path}: not JSON ({_brief(e)}); save or download it again') from None
+    try:
+        return json.loads(_read_text(path))
+    except (ValueError, RecursionError) as e:
+        raise TokenizerError(f'{path}: not JSON ({_brief(e)}); save or download it again') from None
 
 def _read_system(folder):
     "System text of the chat template in a folder; errors name the file that holds the template."
     settings, jinja = folder/'tokenizer_config.json', folder/'chat_template.jinja'
     found = _read_json(settings) if settings.exists() else {}
-    if not isinstance(found, dict): raise TokenizerError(f'{settings}: must hold a JSON object; save or download it again')
+    if not isinstance(found, dict):
+        raise TokenizerError(f'{settings}: must hold a JSON object; save or download it again')
     template = _read_text(jinja) if jinja.exists() else found.get('chat_template')
-    try: return default_system(template if isinstance(template, str) else None)
-    except TokenizerError as e: raise TokenizerError(f'{jinja if jinja.exists() else settings}: {e}') from None
+    try:
+        return default_system(template if isinstance(template, str) else None)
+    except TokenizerError as e:
+        raise TokenizerError(f'{jinja if jinja.exists() else settings}: {e}') from None
 
+# %% ../../nbs/model/205_tokenizer.ipynb #cb71df1d
 @patch(cls_method=True)
 def load(cls:Tokenizer,
     folder, # Folder with `tokenizer.json`; `tokenizer_config.json` and `chat_template.jinja` are read if there
 )->Tokenizer:
     "Read a tokenizer that `save`, transformers or the hub wrote; `TokenizerError` if a file cannot be used."
     file = Path(folder)/'tokenizer.json'
-    if not file.is_file(): raise TokenizerError(f'{file}: no such file; save a tokenizer there or name a folder that has one')
+    if not file.is_file():
+        raise TokenizerError(f'{file}: no such file; save a tokenizer there or name a folder that has one')
     _read_json(file)
-    try: core = Core.from_file(str(file))
-    except (KeyboardInterrupt, SystemExit): raise
+    try:
+        core = Core.from_file(str(file))
+    except (KeyboardInterrupt, SystemExit):
+        raise
     except BaseException as e: # a panic of the Rust code is no Exception
         raise TokenizerError(f'{file}: {_brief(e)}; save or download it again') from None
     core.no_truncation()

