@@ -23,7 +23,8 @@ from pathlib import Path
 import psutil
 
 from smollm_nb.files import folder_hashes, project_root
-from smollm_nb.run import STAGES as run_stages, partial_folder
+from smollm_nb.run import STAGES as run_stages
+from smollm_nb.stages import partial_folder
 
 STAGES = tuple(s.name for s in run_stages)
 INTERRUPTS = {'interrupt corpus': 'corpus', 'interrupt training': 'checkpoints'} # death -> stage
@@ -48,7 +49,7 @@ PATCHES = {
         ' "step-0000040" in str(b) else real)(a, b)'
     ),
     'stage rename': (
-        'from smollm_nb import run; real = run.os.rename; run.os.rename = lambda a, b: (Fatal(real, 1) if'
+        'from smollm_nb import stages; real = stages.os.rename; stages.os.rename = lambda a, b: (Fatal(real, 1) if'
         ' str(b).endswith("tokens") else real)(a, b)'
     ),
 }

@@ -6,8 +6,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/files.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_ROW', 'MAX_PACKED_ROW', 'MAX_SWELL', 'UserError', 'DiskError', 'JSONLError', 'project_root', 'samples',
-           'disk_error', 'atomic_write', 'restore_folder', 'atomic_folder', 'read_jsonl', 'write_jsonl', 'file_hash',
-           'json_hash', 'folder_hashes', 'source_hash']
+           'disk_error', 'atomic_write', 'restore_folder', 'atomic_folder', 'read_jsonl', 'write_jsonl', 'write_json',
+           'read_json', 'file_hash', 'json_hash', 'folder_hashes', 'source_hash']
 
 # %% ../nbs/020_files.ipynb #cbb0ec66
 import errno, gzip, hashlib, io, json, os, shutil, zlib
@@ -200,6 +200,27 @@ def write_jsonl(
         if f is not raw:
             f.close()
     return n
+
+# %% ../nbs/020_files.ipynb #345508bd
+def write_json(
+    path, # A file
+    obj,  # Anything JSON can hold
+):
+    "Write one object as a whole file, with sorted keys."
+    with atomic_write(path) as f:
+        json.dump(obj, f, indent=1, sort_keys=True, ensure_ascii=False)
+        f.write('\n')
+
+def read_json(
+    path, # A file
+):        # The object
+    "Read a file with one object; `UserError` names a file that is missing or no JSON."
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise UserError(f'{path}: no such file') from None
+    except ValueError as e:
+        raise UserError(f'{path}: not JSON ({e}); it is damaged or another kind of file') from None
 
 # %% ../nbs/020_files.ipynb #ffdbd6ea
 def file_hash(

@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/settings.html.md"""
 # %% auto #0
 __all__ = ['RecipeError', 'CorpusSettings', 'TokenizerSettings', 'MixtureSettings', 'ModelSettings', 'TrainingSettings',
            'TuningSettings', 'EvaluationSettings', 'Recipe', 'parse_value', 'recipe_keys', 'recipe_names',
-           'recipe_problems', 'load_recipe', 'settings_hash', 'recipe_table']
+           'recipe_problems', 'load_recipe', 'settings_hash', 'recipe_values', 'recipe_table']
 
 # %% ../nbs/010_settings.ipynb #c54bb122
 import configparser, difflib, math, re, typing
@@ -433,6 +433,24 @@ def settings_hash(
     "Fingerprint of settings, for deciding whether a stage must run again."
     plain = lambda o: asdict(o) if is_dataclass(o) else [plain(x) for x in o] if isinstance(o, (tuple, list)) else o
     return json_hash(plain(group))
+
+# %% ../nbs/010_settings.ipynb #b192c61d
+def recipe_values(
+    recipe:Recipe, # Settings
+    *keys:str,     # Keys as in settings.ini; a group, such as 'tuning', stands for all of its keys
+)->dict:           # Key -> value
+    "Some values of a recipe by their keys."
+    values = {}
+    for key in keys:
+        group, _, name = key.partition('.')
+        value = getattr(recipe, group)
+        if name:
+            values[key] = getattr(value, name)
+        elif is_dataclass(value):
+            values |= {f'{group}.{n}': v for n, v in asdict(value).items()}
+        else:
+            values[key] = value
+    return values
 
 # %% ../nbs/010_settings.ipynb #853b37b0
 def recipe_table(
