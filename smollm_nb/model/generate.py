@@ -270,6 +270,7 @@ def generate(
         TextStream(tokenizer, stop), _end_ids(tokenizer), how
     )
 
+# %% ../../nbs/model/240_generate.ipynb #ec323d0b
 def _write(step, ids, uniforms, stream, ends, how):
     read = ids
     seen = None
