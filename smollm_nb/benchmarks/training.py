@@ -44,7 +44,7 @@ def our_step(
     "A training step as `train` does it."
     import torch
     from smollm_nb.model import SmolLM
-    from smollm_nb.training import choose_dtype, make_optimizer, train_step
+    from smollm_nb.training import ATTENTIONS, choose_attention, choose_dtype, make_optimizer, train_step
     torch.set_num_threads(threads)
     config, settings = _config(name), _settings()
     model, tokens = SmolLM(config), _tokens(config, rows, seq_len)
@@ -53,6 +53,7 @@ def our_step(
     optimizer = make_optimizer(model, settings)
     if dtype == 'auto':
         dtype = choose_dtype(model, tokens)
+    model.attend_with(ATTENTIONS[choose_attention(model, rows, seq_len, dtype)][0])
     yield
     while True:
         optimizer.zero_grad()

@@ -147,6 +147,13 @@ class SmolLM(nn.Module):
             block.compile()
         self.compiled = True
 
+    def attend_with(self,
+        attention, # Function of q, k, v and a mask: `attend` or `attend_in_blocks`
+    ):
+        "Let every block compute its attention by this function."
+        for block in self.model.layers:
+            block.self_attn.attend = attention
+
     @property
     def device(self)->torch.device:
         "Where the weights are."

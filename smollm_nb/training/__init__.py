@@ -7,24 +7,25 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/training.html.md"""
 # %% auto #0
 __all__ = ['cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_optimizer', 'optimizer_tensors', 'set_learning_rate',
            'DistributedError', 'Group', 'Replicas', 'gpu_days', 'own_rows', 'parallel', 'process_group', 'synchronised',
-           'whole_model', 'BackgroundWriter', 'CheckpointError', 'Speed', 'TrainingError', 'TrainingLog',
-           'latest_checkpoint', 'load_checkpoint', 'choose_dtype', 'model_config', 'read_log', 'row_loss',
-           'save_checkpoint', 'snapshot', 'train', 'train_step']
+           'whole_model', 'ATTENTIONS', 'BackgroundWriter', 'CheckpointError', 'Speed', 'TrainingError', 'TrainingLog',
+           'latest_checkpoint', 'load_checkpoint', 'choose_attention', 'choose_dtype', 'model_config', 'read_log',
+           'row_loss', 'save_checkpoint', 'snapshot', 'train', 'train_step']
 
 # %% ../../nbs/training/300_training.ipynb #3404707a
 from .schedule import cosine, linear, trapezoid
 from .optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors, set_learning_rate
 from .distributed import (DistributedError, Group, Replicas, gpu_days, own_rows, parallel,
                                             process_group, synchronised, whole_model)
-from .trainer import (BackgroundWriter, CheckpointError, Speed, TrainingError, TrainingLog,
-                                        latest_checkpoint, load_checkpoint, choose_dtype, model_config, read_log,
+from .trainer import (ATTENTIONS, BackgroundWriter, CheckpointError, Speed, TrainingError,
+                                        TrainingLog, latest_checkpoint, load_checkpoint, choose_attention,
+                                        choose_dtype, model_config, read_log,
                                         row_loss, save_checkpoint, snapshot, train, train_step)
 
 # %% ../../nbs/training/300_training.ipynb #b93ec279
 _all_ = [
     'cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_optimizer', 'optimizer_tensors',
-    'set_learning_rate', 'DistributedError', 'Group', 'Replicas', 'gpu_days', 'own_rows', 'parallel', 'process_group',
-    'synchronised', 'whole_model', 'BackgroundWriter', 'CheckpointError', 'Speed', 'TrainingError', 'TrainingLog',
-    'latest_checkpoint', 'load_checkpoint', 'choose_dtype', 'model_config', 'read_log', 'row_loss', 'save_checkpoint',
-    'snapshot', 'train', 'train_step'
+    'set_learning_rate', 'DistributedError', 'Group', 'Replicas', 'gpu_days', 'own_rows', 'parallel',
+    'process_group', 'synchronised', 'whole_model', 'ATTENTIONS', 'BackgroundWriter', 'CheckpointError', 'Speed',
+    'TrainingError', 'TrainingLog', 'latest_checkpoint', 'load_checkpoint', 'choose_attention', 'choose_dtype',
+    'model_config', 'read_log', 'row_loss', 'save_checkpoint', 'snapshot', 'train', 'train_step'
 ]

@@ -42,7 +42,7 @@ def step_seconds(
     import torch
     from smollm_nb.model.lm import SmolLM
     from smollm_nb.training.optimizer import make_optimizer
-    from smollm_nb.training.trainer import choose_dtype, model_config, train_step
+    from smollm_nb.training.trainer import ATTENTIONS, choose_attention, choose_dtype, model_config, train_step
     begun, t = time.perf_counter(), recipe.training
     torch.set_num_threads(recipe.threads)
     model = SmolLM(model_config(recipe, vocab_size))
@@ -51,6 +51,7 @@ def step_seconds(
     generator, shape = torch.Generator().manual_seed(0), (t.tokens_per_step//t.seq_len, t.seq_len + 1)
     rows = torch.randint(vocab_size, shape, generator=generator)
     dtype = choose_dtype(model, rows[:t.micro_batch_size]) if recipe.dtype == 'auto' else recipe.dtype
+    model.attend_with(ATTENTIONS[choose_attention(model, t.micro_batch_size, t.seq_len, dtype)][0])
     optimizer, seconds, start = make_optimizer(model, t), [], 0.
     for step in range(steps + 1):
         before = time.perf_counter()
