@@ -222,6 +222,8 @@ def training_measurements(
     yield measure_auto('laptop', 8, 256, threads, 3*repeats)
 
 # %% ../../nbs/benchmarks/910_training.ipynb #05f96718
+_SDPA = 'aten::_scaled_dot_product_flash_attention_for_cpu' # PyTorch's own attention, all of it
+
 def profile_step(
     name:str='smollm-135m', # Preset, or 'tiny'
     rows:int=1,             # B
@@ -236,7 +238,8 @@ def profile_step(
         next(step)
     with profile(activities=[ProfilerActivity.CPU]) as p:
         next(step)
-    kinds = {'aten::mm': 'matrix products', 'aten::bmm': "attention's products", 'aten::_fused_adamw_': 'optimizer'}
+    kinds = {'aten::mm': 'matrix products', 'aten::bmm': 'attention', _SDPA: 'attention',
+             f'{_SDPA}_backward': 'attention', 'aten::_fused_adamw_': 'optimizer'}
     parts = dict.fromkeys([*kinds.values(), 'passes'], 0.)
     for e in p.key_averages():
         parts[kinds.get(e.key, 'passes')] += e.self_cpu_time_total/1e6
