@@ -48,6 +48,7 @@ bench: .venv/.bench
 
 # Notebooks to library and README; both are committed.
 export: .venv/.test
+	$(BIN)/python docs/chapters.py
 	$(BIN)/nbdev-export
 	$(BIN)/nbdev-clean
 	$(BIN)/python docs/readme.py

@@ -1,0 +1,111 @@
+"""The one list of chapters, in reading order. `make export` writes from it what depends on the order: the "Next" line at
+the end of each notebook and the table on the front page. The site's menu is drawn from it too (docs/stage.py)."""
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+NBS = Path(__file__).resolve().parent.parent/'nbs'
+
+# name of the part, and the numbers of its notebooks; within a part they are read by number
+PARTS = {
+    'Corpus': range(100, 200), 'Model': range(200, 300), 'Training': range(300, 400), 'Evaluation': range(400, 500),
+    'Tuning': range(500, 600), 'Ablations': range(600, 700), 'Deployment': range(700, 800),
+    'The whole run': range(800, 900), 'The ground': range(0, 100), 'Benchmarks': range(900, 1000),
+}
+
+
+@dataclass(frozen=True)
+class Chapter:
+    path: Path      # below nbs/
+    part: str       # a key of PARTS
+    title: str
+    workshop: bool  # makes a taught thing fast, safe or restartable; not on the way of those who want to understand
+
+    @property
+    def overview(self): return self.path.name[1:3] == '00' and self.part != 'The whole run'
+
+
+def source(cell): return ''.join(cell['source'])
+
+
+def read(path): return json.loads(path.read_text(encoding='utf-8'))
+
+
+def write(path, notebook):
+    text = json.dumps(notebook, sort_keys=True, indent=1, ensure_ascii=False) + '\n'
+    if text != path.read_text(encoding='utf-8'):
+        path.write_text(text, encoding='utf-8')
+
+
+def chapters():
+    "All but the front page, in reading order."
+    found = []
+    for path in sorted(NBS.rglob('[0-9][0-9][0-9]_*.ipynb'), key=lambda p: p.name):
+        if '.ipynb_checkpoints' in path.parts:
+            continue
+        number, head = int(path.name[:3]), source(read(path)['cells'][0])
+        part = next(name for name, numbers in PARTS.items() if number in numbers)
+        title = re.search(r'^# (.+)$', head, re.M)[1]
+        found.append(Chapter(path.relative_to(NBS), part, title, bool(re.search(r'^> workshop\b', head, re.M))))
+    return sorted(found, key=lambda c: (list(PARTS).index(c.part), c.path.name))
+
+
+def link(label, target, here):
+    "A link from one notebook to another, both below nbs/."
+    return f'[{label}]({Path(os.path.relpath(target, here.parent)).as_posix()})'
+
+
+def next_line(chapter, order):
+    "What stands last in a chapter: the next one that is no workshop."
+    behind = order[order.index(chapter) + 1:]
+    after = next((c for c in behind if not c.workshop), None)
+    if after is None:
+        return 'This was the last chapter; back to the ' + link('front page', Path('index.ipynb'), chapter.path) + '.'
+    return 'Next: ' + link(after.title, after.path, chapter.path) + '.'
+
+
+def set_next(notebook, line):
+    "Put the line at the end of the last cell, in the place of an older one."
+    last = next(c for c in reversed(notebook['cells']) if c['cell_type'] == 'markdown')
+    kept = re.sub(r'\n*^(Next: |This was the last chapter).*\Z', '', source(last), flags=re.M | re.S).rstrip()
+    last['source'] = (kept + '\n\n' + line).lstrip().splitlines(True)
+
+
+def fold_answers(notebook):
+    "Let JupyterLab fold the worked answers as the site does."
+    for cell in notebook['cells']:
+        if cell['cell_type'] == 'code' and re.match(r'#\| code-fold: true\n#\| code-summary: "Answer', source(cell)):
+            cell['metadata']['jupyter'] = dict(source_hidden=True, outputs_hidden=True)
+
+
+def table(order):
+    "The front page's list of chapters, workshops in italics."
+    rows, here = ['| part | chapters |', '|---|---|'], Path('index.ipynb')
+    for part in PARTS:
+        mine = [c for c in order if c.part == part]
+        if not mine:
+            continue
+        head = link(part, mine[0].path, here) if mine[0].overview else part
+        inner = [c for c in mine if not c.overview]
+        links = [f'*{link(c.title, c.path, here)}*' if c.workshop else link(c.title, c.path, here) for c in inner]
+        rows.append(f'| {head} | {" · ".join(links)} |')
+    return '\n'.join(rows)
+
+
+def main():
+    order = chapters()
+    for chapter in order:
+        notebook = read(NBS/chapter.path)
+        set_next(notebook, next_line(chapter, order))
+        fold_answers(notebook)
+        write(NBS/chapter.path, notebook)
+    front = read(NBS/'index.ipynb')
+    cell = next(c for c in front['cells'] if source(c).startswith('| part |'))
+    cell['source'] = table(order).splitlines(True)
+    write(NBS/'index.ipynb', front)
+
+
+if __name__ == '__main__':
+    main()
