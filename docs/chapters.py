@@ -1,5 +1,5 @@
-"""The one list of chapters, in reading order. `make export` writes from it what depends on the order: the "Next" line at
-the end of each notebook and the table on the front page. The site's menu is drawn from it too (docs/stage.py)."""
+"""The one list of chapters, in reading order. `make export` writes from it what depends on the order: the "Next" line
+at the end of each notebook and the table on the front page. The site's menu is drawn from it too (docs/stage.py)."""
 import json
 import os
 import re
