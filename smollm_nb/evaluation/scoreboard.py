@@ -19,8 +19,8 @@ from .ifeval import check_instructions, summarise_ifeval
 from .loglikelihood import accuracy, encode_alone, encode_pair, loglikelihoods, score_choices
 from .tasks import Task, TaskError, _kind
 from ..files import UserError, json_hash, read_jsonl, write_jsonl
-from ..model.decoding import FastLM
-from ..model.generate import generate_batch
+from ..model.kernels import FastLM
+from ..model.batching import generate_batch
 from ..model.lm import SmolLM, keep_freed_memory
 from ..model.weights import WeightsError, foreign, load_model, locate_model
 
