@@ -65,6 +65,11 @@ def choose(
         return logits.argmax(-1).tolist()
     return sample(*candidates(logits, temperature, top_k, top_p), u).tolist()
 
+# %% ../../nbs/model/240_generate.ipynb #5e9e209b
+def _certain(held, stop):
+    "How many characters of a text cannot be the beginning of a stop string."
+    return len(held) - max((n for s in stop for n in range(1, len(s)) if held.endswith(s[:n])), default=0)
+
 # %% ../../nbs/model/240_generate.ipynb #85d9f419
 class TextStream:
     "Turns token ids, one by one, into pieces of text that can be shown at once."
@@ -73,10 +78,8 @@ class TextStream:
         stop=(),   # Strings that end the text; they are not part of it
     ):
         self.tokenizer, self.stop, self.done = tokenizer, tuple(stop), False
-        # tokens decoded together, how much of their text was taken, text not yet certain
-        self.window = []
-        self.known = 0
-        self.held = ''
+        self.window, self.known = [], 0 # tokens decoded together, and how much of their text was taken
+        self.held = ''                  # text that is not yet certain
 
     def push(self,
         token:int, # Id
@@ -90,7 +93,7 @@ class TextStream:
             # a new window, with one token as context
             self.window = [token]
             self.known = len(self.tokenizer.decode([token]))
-        return self._release(self._certain())
+        return self._release(_certain(self.held, self.stop))
 
     def flush(self,
     )->str: # What was held back
@@ -106,11 +109,6 @@ class TextStream:
         n = min(cuts) if cuts else certain
         piece, self.held = self.held[:n], '' if cuts else self.held[n:]
         return piece
-
-    def _certain(self):
-        return len(self.held) - max(
-            (n for s in self.stop for n in range(1, len(s)) if self.held.endswith(s[:n])), default=0
-        )
 
 # %% ../../nbs/model/240_generate.ipynb #b88f3fe4
 class GenerationError(UserError):
