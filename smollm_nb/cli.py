@@ -317,7 +317,7 @@ def chat(
     _import_torch()
     from smollm_nb.deploy.chat import Chat
     from smollm_nb.model import load_model
-    from smollm_nb.model.generate import in_faster_precision
+    from smollm_nb.model.batching import in_faster_precision
     network, tokenizer = load_model(model)
     if dtype == 'bfloat16':
         network = network.bfloat16()

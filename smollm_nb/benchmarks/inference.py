@@ -47,7 +47,8 @@ def decode_pair(
 )->tuple:      # Two functions that return B lists of n token ids
     "Write greedily, one text or several at once."
     import torch
-    from smollm_nb.model.generate import generate, generate_batch
+    from smollm_nb.model.batching import generate_batch
+    from smollm_nb.model.generate import generate
     B, T = prompts.shape
     def ours():
         if B == 1:
@@ -67,7 +68,7 @@ def prefill_pair(
 )->tuple:    # Two functions that return (1, V) logits
     "Read a prompt into a cache, up to the logits of the next token."
     import torch
-    from smollm_nb.model.generate import KVCache
+    from smollm_nb.model.cache import KVCache
     T, dtype = prompt.shape[1], fast.lm_head.weight.dtype
     @torch.inference_mode()
     def ours(): return fast.next_logits(prompt, KVCache(fast.config, 1, T + 1, dtype))
@@ -178,7 +179,7 @@ def _row(name, pair, n, peer, repeats, unit='tokens/s'):
 
 def _transformers_rows(model, dtype, new_tokens, prompt_tokens, repeats):
     "Rows of one precision against transformers."
-    from smollm_nb.model.decoding import FastLM
+    from smollm_nb.model.kernels import FastLM
     fast, theirs, short = FastLM(model), in_transformers(model), 'f32' if dtype == 'float32' else 'bf16'
     pair = decode_pair(fast, theirs, _random_prompts(model.config, 1, 32), new_tokens)
     a, b = (f() for f in pair)
@@ -200,7 +201,7 @@ def _transformers_rows(model, dtype, new_tokens, prompt_tokens, repeats):
 # %% ../../nbs/benchmarks/920_inference.ipynb #1f1c0a85
 def _llamacpp_rows(model, g, dtype, new_tokens, prompt_tokens, repeats):
     "Rows of one precision against llama.cpp."
-    from smollm_nb.model.decoding import FastLM
+    from smollm_nb.model.kernels import FastLM
     fast, short = FastLM(model), 'f32' if dtype == 'float32' else 'bf16'
     prompts, prompt = _random_prompts(model.config, 1, 32), _random_prompts(model.config, 1, prompt_tokens)
     with tempfile.TemporaryDirectory() as d:

@@ -43,13 +43,13 @@ def our_step(
 ):                 # Yields nothing, then the loss of a step again and again
     "A training step as `train` does it."
     import torch
-    from smollm_nb.model import SmolLM
+    from smollm_nb.model import SmolLM, for_cpu
     from smollm_nb.training import ATTENTIONS, choose_attention, choose_dtype, make_optimizer, train_step
     torch.set_num_threads(threads)
     config, settings = _config(name), _settings()
     model, tokens = SmolLM(config), _tokens(config, rows, seq_len)
     model.gradient_checkpointing = checkpointing
-    model.compile_blocks()
+    for_cpu(model, 'training').compile_blocks()
     optimizer = make_optimizer(model, settings)
     if dtype == 'auto':
         dtype = choose_dtype(model, tokens)

@@ -384,7 +384,7 @@ def write_documents(
     seed:int=0,             # Prompt i uses seed + i
 )->dict:                    # Funnel: 'prompts', then each drop_reason with its count, then 'kept'
     "Write, clean and filter documents; stopped and started again, it ends in the same bytes."
-    from smollm_nb.model.generate import generate_batch
+    from smollm_nb.model.batching import generate_batch
     from smollm_nb.model.tokenizer import chat_prompt
     how = dict(
         max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k,

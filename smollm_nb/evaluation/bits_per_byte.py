@@ -17,6 +17,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from .loglikelihood import encode_alone
 from ..files import UserError
+from ..model.kernels import for_cpu
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #c792ed9a
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def bits_per_byte(
 )->BitsPerByte:    # Over all documents
     "Bits per byte of documents under a neural model."
     from tqdm.auto import tqdm
+    model = for_cpu(model, 'reading')
     ids = [[tokenizer.eos_token_id] + encode_alone(tokenizer, t, literal=True) for t in texts]
     spans, nats = [(d, *w) for d, i in enumerate(ids) for w in windows(len(i) - 1, seq_len)], [0.]*len(ids)
     with tqdm(total=len(spans), desc='bits per byte', unit='window', disable=not progress) as bar:

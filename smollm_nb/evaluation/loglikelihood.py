@@ -12,6 +12,8 @@ __all__ = ['ROWS', 'SAVED', 'WINDOW', 'score_choices', 'ScoreError', 'encode_alo
 import math
 import torch
 from ..files import UserError
+from ..model.cache import Plan
+from ..model.kernels import for_cpu
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #a7206aaf
 def score_choices(
@@ -145,9 +147,9 @@ class Branches:
                 self.mask[row, path[:, None], path] |= path[:, None] >= path
         self.ids, self.positions, self.mask = (x.to(device) for x in (ids, self.positions[:, None], self.mask[:, None]))
 
-    def plan(self, T): return self.positions, self.mask
-    def extend(self, layer, k, v): return k, v
-    def advance(self, T): pass
+    def plan(self, T): return Plan(0, T, self.positions, self.mask)
+    def extend(self, plan, layer, k, v): return k, v
+    def advance(self, plan): pass
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #73cbf4ad
 def _batches(trees, batch_tokens):
@@ -163,9 +165,10 @@ def _batches(trees, batch_tokens):
 
 def _reader(model):
     "What reads a batch and gives logits at places (tree, node), ours or transformers'; and a shared token's worth."
+    reader = for_cpu(model, 'reading')
     def ours(batch):
-        states = model.hidden(batch.ids, batch)
-        return lambda places: model.lm_head(states[places[:, 0], places[:, 1]])
+        states = reader.hidden(batch.ids, batch)
+        return lambda places: reader.lm_head(states[places[:, 0], places[:, 1]])
     def theirs(batch):
         logits = model(batch.ids).logits # not every architecture makes them from hidden states by a matrix alone
         return lambda places: logits[places[:, 0], places[:, 1]]

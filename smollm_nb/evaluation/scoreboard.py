@@ -19,9 +19,10 @@ from .ifeval import check_instructions, summarise_ifeval
 from .loglikelihood import accuracy, encode_alone, encode_pair, loglikelihoods, score_choices
 from .tasks import Task, TaskError, _kind
 from ..files import UserError, json_hash, read_jsonl, write_jsonl
-from ..model.decoding import FastLM
-from ..model.generate import generate_batch
-from ..model.lm import SmolLM, keep_freed_memory
+from ..model.kernels import FastLM
+from ..model.batching import generate_batch
+from ..machine import keep_freed_memory
+from ..model.lm import SmolLM
 from ..model.weights import WeightsError, foreign, load_model, locate_model
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #0a0172ab

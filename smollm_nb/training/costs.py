@@ -42,6 +42,7 @@ def step_seconds(
 )->Probe:
     "Do some training steps on random tokens in this process."
     import torch
+    from smollm_nb.model.kernels import for_cpu
     from smollm_nb.model.lm import SmolLM
     from smollm_nb.training.optimizer import make_optimizer
     from smollm_nb.training.trainer import ATTENTIONS, choose_attention, choose_dtype, model_config, train_step
@@ -49,7 +50,7 @@ def step_seconds(
     torch.set_num_threads(recipe.threads)
     model = SmolLM(model_config(recipe, vocab_size))
     if recipe.compile and can_compile():
-        model.compile_blocks()
+        for_cpu(model, 'training').compile_blocks()
     generator, shape = torch.Generator().manual_seed(0), (t.tokens_per_step//t.seq_len, t.seq_len + 1)
     rows = torch.randint(vocab_size, shape, generator=generator)
     dtype = choose_dtype(model, rows[:t.micro_batch_size]) if recipe.dtype == 'auto' else recipe.dtype

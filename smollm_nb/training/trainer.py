@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 from ..files import DiskError, UserError, atomic_folder, atomic_write, read_json, write_json
 from ..machine import can_compile, fastest, matrix_rate, product_seconds
 from ..model.config import SmolLMConfig, flops_per_token
-from ..model.layers import attend, attend_in_blocks, causal_attend
+from ..model.kernels import attend_in_blocks, causal_attend, for_cpu
+from ..model.layers import attend
 from ..model.lm import SmolLM, document_mask
 from ..settings import Recipe
 from .distributed import (Group, like, own_rows, parallel, process_group, synchronised, whole,
@@ -513,7 +514,7 @@ def _prepare(recipe, vocab_size, compiled, group):
     model.to(group.device).train()
     model.gradient_checkpointing = recipe.training.gradient_checkpointing
     if compiled:
-        model.compile_blocks()
+        for_cpu(model, 'training').compile_blocks()
     return model
 
 def train(
