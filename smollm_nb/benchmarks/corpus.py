@@ -35,7 +35,7 @@ def bench_pages(
 
 def _write_texts(n, path):
     "Extracted texts of pages, as JSON lines."
-    from smollm_nb.corpus.web import extract_text
+    from smollm_nb.corpus.fast_rules import extract_text
     rows = ((p.id, extract_text(p.text)) for p in bench_pages(n + n//4)) # some pages hold no text
     rows = [dict(id=i, text=t) for i, t in rows if t.strip()][:n]
     write_jsonl(path, rows)
@@ -64,9 +64,10 @@ def _through(steps, docs):
 
 def our_filters(path):
     "Gopher's, C4's and FineWeb's rules of `web_steps`, and masked addresses."
-    from smollm_nb.corpus.web import MaskStep, web_steps, words_of
+    from smollm_nb.corpus.fast_rules import web_steps, word_memory
+    from smollm_nb.corpus.web import MaskStep
     docs = _documents(path)
-    words_of('ready')
+    word_memory().words_of('ready')
     with tempfile.TemporaryDirectory() as d:
         yield
         yield [d.id for d in _through([*web_steps(d)[2:], MaskStep()], docs)]
@@ -178,10 +179,11 @@ def whole_way(warc, seq_len=2048):
     from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     from smollm_nb.corpus.sources import SourceStep
-    from smollm_nb.corpus.web import MaskStep, extract_text, language, web_steps, words_of
+    from smollm_nb.corpus.fast_rules import extract_text, web_steps, word_memory
+    from smollm_nb.corpus.web import MaskStep, language
     tokenizer = _tokenizer(warc)
     extract_text('<p>ready</p>')
-    words_of('ready')
+    word_memory().words_of('ready')
     language('ready')
     with tempfile.TemporaryDirectory() as t:
         d = Path(t)

@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/fineweb_edu.html.md"""
 
 # %% auto #0
 __all__ = ['EDU_LADDER', 'ENCODER_WHEEL', 'ALPHAS', 'edu_prompt', 'ScoreReplyError', 'parse_score', 'encoder_folder', 'Encoder',
-           'scored_pages', 'confusion', 'cohen_kappa', 'annotate', 'ScoreHead', 'fit_head', 'deal_folds',
+           'scored_pages', 'confusion', 'cohen_kappa', 'annotate', 'ScoreHead', 'fit_head', 'stratified_folds',
            'cross_predict', 'f1', 'macro_f1', 'choose_alpha', 'bootstrap_interval', 'train_edu_head', 'EduStep',
            'edu_steps']
 
@@ -233,12 +233,12 @@ def fit_head(
     return ScoreHead(w, float(y_mean - x_mean @ w), float(alpha))
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #5a2765b5
-def deal_folds(
+def stratified_folds(
     y,           # (n,) scores of the sample
     k:int=10,    # Number of folds
-    seed:int=42, # Which deal
+    seed:int=42, # Which split
 )->np.ndarray:   # (n,) fold of each page, 0 to k-1
-    "Stratified folds: shuffle, sort by score, deal like cards."
+    "Shuffle, sort by score, and count off 0, 1, …, k-1 again and again."
     order = np.random.default_rng(seed).permutation(len(y))
     order = order[np.argsort(np.asarray(y)[order], kind='stable')]
     folds = np.empty(len(y), int)
@@ -250,10 +250,10 @@ def cross_predict(
     y,            # (n,) scores of the sample
     fit,          # Function (X, y) -> ScoreHead
     k:int=10,     # Number of folds
-    seed:int=42,  # Which deal
+    seed:int=42,  # Which split
 )->np.ndarray:    # (n,) scores, each from a head that did not see the page
     "Cross-validated predictions."
-    y, folds, out = np.asarray(y), deal_folds(y, k, seed), np.empty(len(y))
+    y, folds, out = np.asarray(y), stratified_folds(y, k, seed), np.empty(len(y))
     for f in range(k):
         out[folds == f] = fit(X[folds != f], y[folds != f]).predict(X[folds == f])
     return out
@@ -282,7 +282,7 @@ def choose_alpha(
     y,             # (n,) scores of the sample
     alphas=ALPHAS, # Penalties to try
     k:int=5,       # Folds
-    seed:int=42,   # Which deal
+    seed:int=42,   # Which split
 )->float:          # The penalty with the best quadratic kappa
     "Pick the ridge penalty by cross-validation."
     def score(alpha):

@@ -180,7 +180,7 @@ def _scored(recipe, out, work, progress):
     from smollm_nb.corpus.fineweb_edu import edu_steps
     from smollm_nb.corpus.python_edu import python_steps
     from smollm_nb.corpus.sources import SourceStep
-    from smollm_nb.corpus.web import web_steps
+    from smollm_nb.corpus.fast_rules import web_steps
     c = recipe.corpus
     if 'hub' in c.sources:
         return _published(recipe, out, work, progress)
