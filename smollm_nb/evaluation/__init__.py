@@ -21,8 +21,8 @@ from .loglikelihood import (ScoreError, encode_alone, encode_pair, loglikelihood
                                                 score_choices)
 from .bits_per_byte import (BitsPerByte, Trigram, Unigram, bits_per_byte, compare,
                                                 gzip_bits_per_byte, pooled)
-from .generative import (Outcome, SandboxError, humaneval_judge, pass_at_k, run_program,
-                                             run_programs, score_code, score_completion)
+from .jail import Outcome, SandboxError, run_program, run_programs
+from .generative import humaneval_judge, pass_at_k, score_code, score_completion
 from .ifeval import IFEvalError, check_instructions, summarise_ifeval
 from .scoreboard import (PUBLISHED, evaluate, leaderboard, open_model, open_task, published_score,
                                              score_task)

@@ -53,7 +53,7 @@ def paired(
 # %% ../../nbs/evaluation/415_statistics.ipynb #fcd9c7f6
 def items_needed(
     difference:float, # To be seen, such as 0.01 for one point
-    variance:float,   # Of one item's value: p(1 - p) for a score, the share of items that change for a paired difference
+    variance:float,   # Of one item's value: p(1 - p) for a score; paired: the share of items that change
     errors:float=2.,  # How many standard errors wide the difference shall be
 )->int:               # Items
     "How many items make a difference as wide as so many standard errors."
