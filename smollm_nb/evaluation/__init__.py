@@ -6,20 +6,23 @@ Docs: https://smollm-nb.github.io/smollm-nb/evaluation/evaluation.html.md"""
 
 # %% auto #0
 __all__ = ['FORMS', 'Prompt', 'Request', 'Task', 'TaskError', 'benchmark_texts', 'real_items', 'task_names', 'ScoreError',
-           'accuracy', 'bootstrap_error', 'encode_alone', 'encode_pair', 'loglikelihoods', 'paired', 'score_choices',
-           'BitsPerByte', 'Trigram', 'Unigram', 'bits_per_byte', 'compare', 'gzip_bits_per_byte', 'pooled', 'Outcome',
-           'SandboxError', 'humaneval_judge', 'pass_at_k', 'run_program', 'run_programs', 'score_code',
-           'score_completion', 'IFEvalError', 'check_instructions', 'summarise_ifeval', 'PUBLISHED', 'evaluate',
-           'open_model', 'open_task', 'published_score', 'score_task', 'leaderboard']
+           'above_chance', 'clustered_accuracy', 'items_needed', 'ratio_of_sums', 'loglikelihood', 'accuracy',
+           'bootstrap_error', 'encode_alone', 'encode_pair', 'loglikelihoods', 'paired', 'score_choices', 'BitsPerByte',
+           'Trigram', 'Unigram', 'bits_per_byte', 'compare', 'gzip_bits_per_byte', 'pooled', 'Outcome', 'SandboxError',
+           'humaneval_judge', 'pass_at_k', 'run_program', 'run_programs', 'score_code', 'score_completion',
+           'IFEvalError', 'check_instructions', 'summarise_ifeval', 'PUBLISHED', 'evaluate', 'open_model', 'open_task',
+           'published_score', 'score_task', 'leaderboard']
 
 # %% ../../nbs/evaluation/400_evaluation.ipynb #b9a91e26
 from .tasks import FORMS, Prompt, Request, Task, TaskError, benchmark_texts, real_items, task_names
-from .loglikelihood import (ScoreError, accuracy, bootstrap_error, encode_alone, encode_pair,
-                                                loglikelihoods, paired, score_choices)
+from .statistics import (above_chance, accuracy, bootstrap_error, clustered_accuracy, items_needed,
+                                             paired, ratio_of_sums)
+from .loglikelihood import (ScoreError, encode_alone, encode_pair, loglikelihood, loglikelihoods,
+                                                score_choices)
 from .bits_per_byte import (BitsPerByte, Trigram, Unigram, bits_per_byte, compare,
                                                 gzip_bits_per_byte, pooled)
-from .generative import (Outcome, SandboxError, humaneval_judge, pass_at_k, run_program,
-                                             run_programs, score_code, score_completion)
+from .jail import Outcome, SandboxError, run_program, run_programs
+from .generative import humaneval_judge, pass_at_k, score_code, score_completion
 from .ifeval import IFEvalError, check_instructions, summarise_ifeval
 from .scoreboard import (PUBLISHED, evaluate, leaderboard, open_model, open_task, published_score,
                                              score_task)
@@ -27,7 +30,8 @@ from .scoreboard import (PUBLISHED, evaluate, leaderboard, open_model, open_task
 # %% ../../nbs/evaluation/400_evaluation.ipynb #8fd44324
 _all_ = [
     'FORMS', 'Prompt', 'Request', 'Task', 'TaskError', 'benchmark_texts', 'real_items', 'task_names', 'ScoreError',
-    'accuracy', 'bootstrap_error', 'encode_alone', 'encode_pair', 'loglikelihoods', 'paired', 'score_choices',
+    'above_chance', 'clustered_accuracy', 'items_needed', 'ratio_of_sums', 'loglikelihood', 'accuracy',
+    'bootstrap_error', 'encode_alone', 'encode_pair', 'loglikelihoods', 'paired', 'score_choices',
     'BitsPerByte', 'Trigram', 'Unigram', 'bits_per_byte', 'compare', 'gzip_bits_per_byte', 'pooled', 'Outcome',
     'SandboxError', 'humaneval_judge', 'pass_at_k', 'run_program', 'run_programs', 'score_code', 'score_completion',
     'IFEvalError', 'check_instructions', 'summarise_ifeval', 'PUBLISHED', 'evaluate', 'open_model', 'open_task',

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from .loglikelihood import encode_alone
+from .statistics import ratio_of_sums
 from ..files import UserError
-from ..model.kernels import for_cpu
+from ..model.open import CausalModel, encode_alone
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #c792ed9a
 @dataclass(frozen=True)
@@ -36,11 +36,7 @@ def pooled(
     nats, sizes = np.asarray(nats, float), np.asarray(sizes, float)
     if not len(nats) or sizes.sum() == 0:
         raise UserError('no held-out text to measure; raise corpus.heldout_fraction or give more sources')
-    value = nats.sum()/sizes.sum()/math.log(2)
-    residual = nats/math.log(2) - value*sizes
-    n = len(nats)
-    stderr = math.sqrt(n/(n - 1)*(residual**2).sum())/sizes.sum() if n > 1 else math.inf
-    return BitsPerByte(value, stderr, nats, sizes)
+    return BitsPerByte(*ratio_of_sums(nats/math.log(2), sizes), nats, sizes)
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #954915bf
 def compare(
@@ -83,6 +79,15 @@ def _batches(spans, tokens):
     if batch:
         yield batch
 
+# %% ../../nbs/evaluation/425_bits_per_byte.ipynb #dfbe8355
+def _padded(ids, batch):
+    "Inputs of a batch of windows, and the targets that count; -100 where nothing is asked."
+    rows, wanted = [], []
+    for d, start, end, first in batch:
+        rows.append(torch.tensor(ids[d][start:end]))
+        wanted.append(torch.tensor([-100]*(first - start) + ids[d][first + 1:end + 1]))
+    return pad_sequence(rows, batch_first=True), pad_sequence(wanted, batch_first=True, padding_value=-100)
+
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #df75e708
 @torch.inference_mode()
 def bits_per_byte(
@@ -94,21 +99,15 @@ def bits_per_byte(
 )->BitsPerByte:    # Over all documents
     "Bits per byte of documents under a neural model."
     from tqdm.auto import tqdm
-    model = for_cpu(model, 'reading')
+    model = CausalModel(model)
     ids = [[tokenizer.eos_token_id] + encode_alone(tokenizer, t, literal=True) for t in texts]
     spans, nats = [(d, *w) for d, i in enumerate(ids) for w in windows(len(i) - 1, seq_len)], [0.]*len(ids)
     with tqdm(total=len(spans), desc='bits per byte', unit='window', disable=not progress) as bar:
         for batch in _batches(spans, BATCH_TOKENS):
-            logits = model(
-                pad_sequence([torch.tensor(ids[d][start:end]) for d, start, end, _ in batch], batch_first=True).to(
-                    model.device
-                )
-            )
-            for row, (d, start, end, first) in zip(getattr(logits, 'logits', logits), batch):
-                scored = row[first - start:end - start].float()
-                target = torch.tensor(ids[d][first + 1:end + 1], device=row.device)
-                each = torch.nn.functional.cross_entropy(scored, target, reduction='none')
-                nats[d] += each.cpu().double().sum().item() # some GPUs have no float64
+            inputs, targets = (t.to(model.device) for t in _padded(ids, batch))
+            each = model.target_logprobs(inputs, targets).cpu().double() # some GPUs have no float64
+            for (d, *_), row in zip(batch, each):
+                nats[d] -= row.sum().item()
             bar.update(len(batch))
     return pooled(nats, [len(t.encode()) for t in texts])
 

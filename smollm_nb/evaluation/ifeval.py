@@ -6,11 +6,12 @@ Docs: https://smollm-nb.github.io/smollm-nb/evaluation/ifeval.html.md"""
 
 # %% auto #0
 __all__ = ['INSTRUCTIONS', 'IFEvalError', 'instruction', 'split_sentences', 'loose_variants', 'check_instructions',
-           'clustered_accuracy', 'summarise_ifeval']
+           'summarise_ifeval']
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #81b8d8be
 import difflib, inspect, json, math, re
 from functools import lru_cache
+from .statistics import clustered_accuracy
 from ..files import UserError
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #0a8cd4dd
@@ -352,15 +353,6 @@ def check_instructions(
     return dict(strict=[c(response) for c in checkers], loose=[any(map(c, variants)) for c in checkers])
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #5a5d6671
-def clustered_accuracy(
-    groups:list[list[bool]], # Verdicts, one list per prompt
-)->tuple[float,float,int]:   # Share of True, its standard error (infinite for one prompt), number of verdicts
-    "Accuracy over all verdicts; the error takes prompts, not verdicts, as independent."
-    k, n = len(groups), sum(map(len, groups))
-    p = sum(map(sum, groups))/n
-    spread = sum((sum(g) - p*len(g))**2 for g in groups)
-    return p, math.sqrt(k/(k - 1)*spread)/n if k > 1 else math.inf, n
-
 def summarise_ifeval(
     verdicts:list[dict], # From `check_instructions`, one per prompt
 ):                       # DataFrame: metric, value, stderr, n; four rows

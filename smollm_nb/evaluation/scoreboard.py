@@ -6,24 +6,24 @@ Docs: https://smollm-nb.github.io/smollm-nb/evaluation/scoreboard.html.md"""
 
 # %% auto #0
 __all__ = ['CHUNK', 'SOURCES', 'PUBLISHED', 'SOURCE', 'score_task', 'summarise', 'model_hash', 'open_task', 'evaluate',
-           'published_score', 'leaderboard', 'HubTokenizer', 'open_model']
+           'published_score', 'leaderboard']
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #df458815
 import hashlib, time
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 import torch
 from .generative import pass_at_k, score_code, score_completion
 from .ifeval import check_instructions, summarise_ifeval
-from .loglikelihood import accuracy, encode_alone, encode_pair, loglikelihoods, score_choices
+from .loglikelihood import encode_pair, loglikelihoods, score_choices
+from .statistics import accuracy
 from .tasks import Task, TaskError, _kind
 from ..files import UserError, json_hash, read_jsonl, write_jsonl
 from ..model.kernels import FastLM
 from ..model.batching import generate_batch
 from ..machine import keep_freed_memory
 from ..model.lm import SmolLM
-from ..model.weights import WeightsError, foreign, load_model, locate_model
+from ..model.open import HubTokenizer, encode_alone, open_model
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #0a0172ab
 def _wrap(tokenizer, chat):
@@ -295,113 +295,3 @@ def leaderboard(
     return pd.DataFrame(
         table, columns=['model', 'task', 'metric', 'value', 'stderr', 'n', 'cut', 'seconds', 'published', 'source']
     )
-
-# %% ../../nbs/evaluation/450_scoreboard.ipynb #ccca3476
-class HubTokenizer:
-    "A tokenizer of transformers that adds nothing to a text and knows its model's chat format."
-    def __init__(self,
-        inner, # From transformers' `AutoTokenizer`
-    ):
-        self.inner = inner
-        self.eos_token_id = inner.bos_token_id if inner.eos_token_id is None else inner.eos_token_id
-        if 'words' not in self.decode(self.encode('words')):
-            # transformers makes an empty one then
-            raise WeightsError(
-                f'{inner.name_or_path}: its tokenizer does not know the letters of "words"; vocabulary files are'
-                ' missing, download the model again'
-            )
-
-    def encode(self,
-        text:str, # Any text
-    )->list[int]: # Ids, nothing added in front or behind
-        "Ids of a text."
-        return self.inner.encode(text, add_special_tokens=False)
-
-    def encode_literal(self,
-        text:str, # Any text, from whoever wrote it
-    )->list[int]: # Ids, none of them a control token's
-        "Ids of a text in which characters that spell a control token stay ordinary characters."
-        return encode_alone(self.inner, text, literal=True)
-
-    def decode(self,
-        ids:list, # Token ids
-    )->str:       # Text, control tokens written out
-        "Text of a list of ids."
-        return self.inner.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-
-    def chat_prompt(self,
-        messages:list, # Turns in order, each a dict with `role` and `content`
-    )->str:            # Text that ends where the assistant begins
-        "A chat in the model's own format."
-        if not self.inner.chat_template:
-            raise WeightsError(f'{self.inner.name_or_path}: this model has no chat template; score it without chat')
-        return self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-
-    def encode_chat(self,
-        messages:list, # As in `chat_prompt`
-    )->list[int]:      # Ids of its text, but that nobody's words are read as a control token
-        "A chat as ids; `WeightsError` where the template hides words that spell a control token."
-        text, ids = self.chat_prompt(messages), []
-        for said in (m['content'].strip() for m in messages): # templates strip
-            if self.encode(said) == self.encode_literal(said):
-                continue
-            before, found, text = text.partition(said)
-            if not found:
-                raise WeightsError(f'{self.inner.name_or_path}: its chat template changes the words {said[:40]!r}, '
-                'which spell a control token; leave the item out')
-            ids += self.encode(before) + self.encode_literal(said)
-        return ids + self.encode(text)
-
-# %% ../../nbs/evaluation/450_scoreboard.ipynb #83d8880d
-@contextmanager
-def _without_bars():
-    "No progress bars of transformers, which would stand before an error."
-    from transformers.utils import logging
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-@torch.inference_mode()
-def _looks_ahead(model):
-    "Whether another last token changes what is said after the first."
-    first, other = (model(torch.tensor([[0, 1, last]])).logits[0, 0] for last in (2, 3))
-    return not torch.allclose(first, other, rtol=1e-3, atol=1e-3)
-
-# %% ../../nbs/evaluation/450_scoreboard.ipynb #510d5cee
-def open_model(
-    name, # As in `load_model`; models of any build
-):        # (model, tokenizer): a `SmolLM` and `Tokenizer`, or transformers' model and a `HubTokenizer`
-    "Any model by name, in float32."
-    path = locate_model(name)
-    if path.is_file() or not (strange := foreign(path)):
-        return load_model(path)
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    how = dict(local_files_only=True, trust_remote_code=False)
-    try:
-        with _without_bars():
-            model, info = AutoModelForCausalLM.from_pretrained(
-                path, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **how
-            )
-        tokenizer = HubTokenizer(AutoTokenizer.from_pretrained(path, **how))
-    except WeightsError:
-        raise
-    except Exception as e: # transformers' errors have no common class
-        raise WeightsError(
-            f'{name}: not of SmolLM\'s build ({strange}), and transformers does not open it either ({type(e).__name__}:'
-            f' {str(e)[:200]}); choose a model with safetensors and without code of its own'
-        ) from None
-    if lost := sorted(info['missing_keys']):
-        raise WeightsError(
-            f'{name}: {lost[0]} is missing ({len(lost)} missing in all), and transformers would make it up; download'
-            ' the model again'
-        )
-    if _looks_ahead(model.eval()):
-        raise WeightsError(
-            f'{name}: what this model says of a token depends on later ones, so it gives no probability of a text;'
-            ' choose a causal language model'
-        )
-    return model, tokenizer

@@ -343,6 +343,10 @@ class Holder:
     def lm_head(self)->nn.Module: # From hidden vectors to logits
         return self.model.lm_head
 
+    def state_dict(self)->dict[str, Tensor]:
+        "Weights by name."
+        return self.model.state_dict()
+
     def hidden(self, *args, **kwargs)->Tensor:
         "As `SmolLM.hidden`."
         return self.model.hidden(*args, **kwargs)

@@ -6,8 +6,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/weights.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_ENTRIES', 'dequantize', 'WeightsError', 'GGUFError', 'GGUFTensor', 'GGUF', 'read_gguf', 'packaged_weights',
-           'unpermute', 'hub_name', 'gguf_config', 'gguf_tokenizer', 'load_gguf', 'load_folder', 'locate_model',
-           'load_model', 'foreign']
+           'unpermute', 'hub_name', 'gguf_config', 'gguf_tokenizer', 'load_gguf', 'save_model', 'load_folder',
+           'locate_model', 'load_model', 'foreign']
 
 # %% ../../nbs/model/250_weights.ipynb #cd02c862
 import json, math, os, re, shutil
@@ -17,7 +17,6 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 import numpy as np
 import torch
-from fastcore.basics import patch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from ..files import DiskError, UserError, atomic_write, disk_error
@@ -461,26 +460,26 @@ def _move_in(stage, folder):
     os.replace(stage/_CONFIG, folder/_CONFIG)
 
 # %% ../../nbs/model/250_weights.ipynb #c8a2176e
-@patch
-def save_pretrained(self:SmolLM,
-    path,                          # Folder, made if missing; other files in it stay
+def save_model(
+    model:SmolLM,                  # Gives configuration and weights
+    folder,                        # Made if missing; other files in it stay
     tokenizer:Tokenizer|None=None, # Saved beside the weights; without it, a tokenizer that is there stays
 ):
     "Write a folder for transformers' Auto classes; of old files only shards go. `DiskError`, `WeightsError`."
-    folder = Path(path)
+    folder = Path(folder)
     stage = folder/_STAGE
     try:
         shutil.rmtree(stage, ignore_errors=True)           # of a run that was killed
         stage.mkdir(parents=True)
-        _write_files(self, stage, tokenizer)
+        _write_files(model, stage, tokenizer)
         _move_in(stage, folder)
     except OSError as e:
-        raise disk_error(e, path) or WeightsError(
-            f'{path}: cannot write ({e.strerror}); choose another folder'
+        raise disk_error(e, folder) or WeightsError(
+            f'{folder}: cannot write ({e.strerror}); choose another folder'
         ) from None
     except SafetensorError as e:
         raise DiskError(
-            f'{path}: cannot write the weights ({e}); free space on that disk or choose another folder'
+            f'{folder}: cannot write the weights ({e}); free space on that disk or choose another folder'
         ) from None
     finally:
         shutil.rmtree(stage, ignore_errors=True)
