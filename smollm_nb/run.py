@@ -458,7 +458,7 @@ def _with_source(recipe, source):
     "The recipe with the reader's folder or WARC file as its only source, and what lies there; None if it has its own."
     if source is None:
         return recipe, None
-    from smollm_nb.corpus.sources import look_at_source
+    from smollm_nb.corpus.warc import look_at_source
     look = look_at_source(source)
     corpus = replace(recipe.corpus, sources=(look.kind,), source_path=str(Path(source).resolve()))
     return replace(recipe, corpus=corpus), look

@@ -178,7 +178,7 @@ def whole_way(warc, seq_len=2048):
     "WARC file to rows of tokens; returns pages read, documents kept, rows drawn."
     from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
-    from smollm_nb.corpus.sources import SourceStep
+    from smollm_nb.corpus.warc import SourceStep
     from smollm_nb.corpus.fast_rules import extract_text, web_steps, word_memory
     from smollm_nb.corpus.web import MaskStep, language
     tokenizer = _tokenizer(warc)

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 import numpy as np
 import torch
-from .tokenizer import valid_text
+from .decode import valid_text
 from ..files import UserError, atomic_write
 
 # %% ../../nbs/corpus/190_mixture.ipynb #9a8cdb98

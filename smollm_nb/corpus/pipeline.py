@@ -179,7 +179,7 @@ def _scored(recipe, out, work, progress):
     from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.fineweb_edu import edu_steps
     from smollm_nb.corpus.python_edu import python_steps
-    from smollm_nb.corpus.sources import SourceStep
+    from smollm_nb.corpus.warc import SourceStep
     from smollm_nb.corpus.fast_rules import web_steps
     c = recipe.corpus
     if 'hub' in c.sources:
@@ -447,14 +447,14 @@ def check_reader(
 # %% ../../nbs/corpus/195_pipeline.ipynb #0a391f87
 def _look(recipe):
     "Look at the reader's source before anything is started; `SourceError` if nothing can be read."
-    from smollm_nb.corpus.sources import look_at_source
+    from smollm_nb.corpus.warc import look_at_source
     for source in recipe.corpus.sources:
         if source in ('folder', 'warc'):
             look_at_source(recipe.corpus.source_path, source)
 
 def _write_counts(recipe, out):
     "Write funnel.json and sources.json; returns the rows by source."
-    from smollm_nb.corpus.sources import NO_URL_FILTER
+    from smollm_nb.corpus.warc import NO_URL_FILTER
     rows, aside = count_sources(out), Counter()
     for r in rows:
         aside += Counter(r['set_aside'])

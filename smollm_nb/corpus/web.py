@@ -27,7 +27,7 @@ def extract_text(
     "Main text of an HTML page."
     import logging
     from trafilatura import extract
-    from smollm_nb.corpus.sources import decode_page
+    from smollm_nb.corpus.decode import decode_page
     logging.getLogger('trafilatura').setLevel(logging.CRITICAL)
     if isinstance(html, bytes):
         html = decode_page(html)[0]
