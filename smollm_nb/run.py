@@ -112,7 +112,7 @@ def open_mixture(
 
 def tokens_stage(recipe, run, out, progress):
     "Documents to token shards."
-    from smollm_nb.corpus.mixture import encode_documents, write_shard
+    from smollm_nb.corpus.shards import encode_documents, write_shard
     from smollm_nb.model.tokenizer import Tokenizer
     tokenizer, documents = Tokenizer.load(run/'tokenizer'), run/'corpus'/'documents'
     def encoded(dataset): return encode_documents(tokenizer, (r['text'] for r in _rows(documents, dataset)))
@@ -219,7 +219,7 @@ def _counted_documents(shards, limit):
 def _bits_rows(recipe, run, models, tokenizer, progress):
     "Bits per byte of every model and baseline, with the paired difference to the trained one."
     from smollm_nb.evaluation.bits_per_byte import Trigram, Unigram, bits_per_byte, compare, gzip_bits_per_byte, pooled
-    from smollm_nb.corpus.mixture import TokenShard
+    from smollm_nb.corpus.shards import TokenShard
     from smollm_nb.evaluation.loglikelihood import encode_alone
     texts = _held_out(run, recipe.evaluation.heldout_documents, recipe.seed)
     ids, sizes = [encode_alone(tokenizer, t, literal=True) for t in texts], [len(t.encode()) for t in texts]

@@ -95,7 +95,7 @@ def their_filters(path):
 # %% ../../nbs/benchmarks/940_corpus.ipynb #503cd53e
 def our_minhash(path):
     "`deduplicate`: places of the documents that are kept."
-    from smollm_nb.corpus.dedup import deduplicate
+    from smollm_nb.corpus.dedup_at_scale import deduplicate
     texts = _texts(path)
     yield
     yield deduplicate(range(len(texts)), texts).keep.nonzero()[0].tolist()

@@ -291,7 +291,7 @@ def _snapshot(row):
 
 def _twins(read, c):
     "Place of each near-duplicate -> id of the document that is kept for it; each snapshot of a crawl by itself."
-    from smollm_nb.corpus.dedup import deduplicate
+    from smollm_nb.corpus.dedup_at_scale import deduplicate
     snapshots, twins = [_snapshot(r) for r, _ in read()], {}
     for snapshot in dict.fromkeys(snapshots):
         def here(key):
