@@ -12,7 +12,8 @@ __all__ = ['Topic', 'choose_topics', 'load_topics', 'TopicIndex', 'cut_passages'
 # %% ../../nbs/corpus/100_corpus.ipynb #06016e7a
 from .topics import Topic, choose_topics, load_topics
 from .search import TopicIndex, cut_passages
-from .cosmopedia import build_prompt, plan_prompts, write_documents
+from .cosmopedia import build_prompt, plan_prompts
+from .writing import write_documents
 from .dedup import deduplicate, minhash_signatures
 from .decontaminate import Decontaminator
 from .tokenizer import train_tokenizer

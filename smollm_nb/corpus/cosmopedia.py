@@ -8,15 +8,12 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/cosmopedia.html.md"""
 __all__ = ['AUDIENCES', 'FORMATS', 'BANS', 'SYSTEM', 'SEED_CHARS', 'SHARES', 'MIXED', 'UNIT_READERS', 'UNIT_CHARS',
            'CosmopediaError', 'build_prompt', 'share_counts', 'styles', 'Prompt', 'plan_prompts', 'unit_prompt',
            'outline_prompt', 'curated_prompts', 'clean_opening', 'whole_sentences', 'clean_closing', 'repeated_share',
-           'keep_output', 'write_documents', 'write_with_server']
+           'keep_output']
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #7ebae9b7
-import random, re, shutil
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from ..files import UserError, atomic_write, json_hash, read_jsonl, samples, write_jsonl
+import random, re
+from dataclasses import dataclass
+from ..files import UserError, read_jsonl, samples
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #072b6c94
 AUDIENCES = { # audience -> (who reads, how to write for them)
@@ -319,140 +316,3 @@ def keep_output(
         return 'about_the_task'
     if repeated_share(text) > 0.15:
         return 'repetitive'
-
-# %% ../../nbs/corpus/130_cosmopedia.ipynb #2a1ef87c
-def _model_hash(model):
-    "Fingerprint of a model by its configuration and its first tensor."
-    first = next(model.parameters()).detach().float().cpu().reshape(-1)
-    return json_hash([str(model.config), first.numel(), first[:256].tolist(), first[-256:].tolist()])
-
-def _fresh(folder, fingerprint):
-    "Empty a folder of batches that were written under other conditions."
-    note = folder/'conditions'
-    if note.exists() and note.read_text() == fingerprint:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    with atomic_write(note) as f:
-        f.write(fingerprint)
-
-def _row(prompt, answer, tokenizer, min_tokens):
-    "A row of the hub's schema, with its drop_reason."
-    if answer is None:
-        return asdict(prompt) | dict(text='', token_length=0, drop_reason='no_answer')
-    text = clean_closing(whole_sentences(clean_opening(answer)))
-    tokens = len(tokenizer.encode(text))
-    return dict(prompt=prompt.prompt, text=text, token_length=tokens, audience=prompt.audience, format=prompt.format,
-                seed_data=prompt.seed_data, drop_reason=keep_output(text, tokens, min_tokens))
-
-def _kept(files, reasons):
-    "Rows that are kept, one by one; counts the others."
-    for r in (r for f in files for r in read_jsonl(f)):
-        reason = r.pop('drop_reason')
-        if reason:
-            reasons[reason] += 1
-        else:
-            yield r
-
-# %% ../../nbs/corpus/130_cosmopedia.ipynb #f5e2420a
-def _write(answer, prompts, out_path, batch_size, row, conditions):
-    "Answer prompts batch by batch, each a file of its own, then filter; `answer` takes a start and a batch."
-    out_path = Path(out_path)
-    parts = out_path.with_name(f'.{out_path.name}.batches')
-    _fresh(parts, json_hash([[asdict(p) for p in prompts], batch_size, conditions]))
-    for start in range(0, len(prompts), batch_size):
-        batch, file = prompts[start:start + batch_size], parts/f'{start:08d}.jsonl'
-        if not file.exists():
-            write_jsonl(file, [row(p, a) for p, a in zip(batch, answer(start, batch))])
-    reasons = Counter()
-    kept = write_jsonl(out_path, _kept(sorted(parts.glob('*.jsonl')), reasons))
-    shutil.rmtree(parts)
-    return dict(prompts=len(prompts), **dict(sorted(reasons.items())), kept=kept)
-
-# %% ../../nbs/corpus/130_cosmopedia.ipynb #d836e1c5
-def write_documents(
-    model,                  # `SmolLM` or a causal language model of transformers, tuned for chat
-    tokenizer,              # Its tokenizer
-    prompts:list,           # `Prompt`s
-    out_path,               # .jsonl or .jsonl.zst; rows in the schema of the hub's `cosmopedia-v2`
-    batch_size:int=16,      # Prompts that are written side by side
-    max_new_tokens:int=600, # Most tokens of a text; 2,500 in the original
-    temperature:float=0.6,  # As in the original
-    top_p:float=0.95,       # As in the original
-    top_k:int=50,           # As in the original
-    repetition_penalty:float=1.2, # As in the original
-    min_tokens:int=150,     # Shorter texts are dropped
-    seed:int=0,             # Prompt i uses seed + i
-)->dict:                    # Funnel: 'prompts', then each drop_reason with its count, then 'kept'
-    "Write, clean and filter documents; stopped and started again, it ends in the same bytes."
-    from smollm_nb.model.batching import generate_batch
-    from smollm_nb.model.tokenizer import chat_prompt
-    how = dict(
-        max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k,
-        repetition_penalty=repetition_penalty
-    )
-    def answer(start, batch):
-        asked = [chat_prompt([dict(role='user', content=p.prompt)], system=SYSTEM) for p in batch]
-        return generate_batch(model, tokenizer, asked, seed=seed + start, batch_size=batch_size, **how)
-    return _write(
-        answer, prompts, out_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens),
-        [how, min_tokens, seed, _model_hash(model)]
-    )
-
-# %% ../../nbs/corpus/130_cosmopedia.ipynb #ed9e1003
-def _ask(url, payload, headers, max_retries, wait):
-    "A server's answer to one prompt and '', or None and what went wrong."
-    from huggingface_hub.utils import http_backoff
-    try:
-        response = http_backoff(
-            'POST', f'{url.rstrip("/")}/chat/completions', json=payload, headers=headers, max_retries=max_retries,
-            base_wait_time=wait, timeout=600
-        )
-        response.raise_for_status()
-        text = response.json()['choices'][0]['message']['content']
-    except Exception as e:
-        # whatever a server does wrong costs one prompt, not the run
-        return None, f'{type(e).__name__}: {e}'.splitlines()[0]
-    return (text, '') if isinstance(text, str) else (None, 'the answer holds no text')
-
-# %% ../../nbs/corpus/130_cosmopedia.ipynb #7f1d876e
-def write_with_server(
-    url:str,                # The server's address up to and with /v1
-    model:str,              # The model's name there
-    prompts:list,           # `Prompt`s
-    out_path,               # .jsonl or .jsonl.zst; rows in the schema of the hub's `cosmopedia-v2`
-    tokenizer,              # Counts tokens for the length filter
-    batch_size:int=256,     # Prompts per file on disk
-    workers:int=32,         # Prompts under way at a time
-    max_new_tokens:int=2500,# As in the original
-    temperature:float=0.6,  # As in the original
-    top_p:float=0.95,       # As in the original
-    extra:dict={'top_k': 50, 'repetition_penalty': 1.2}, # As in the original; {} for servers that refuse these fields
-    min_tokens:int=150,     # Shorter texts are dropped
-    seed:int=0,             # Prompt i asks for seed + i
-    api_key:str|None=None,  # Sent as a bearer token
-    max_retries:int=5,      # Further tries of a request where the error may pass
-    wait:float=1.,          # Seconds before the second try; doubled each time
-)->dict:                    # Funnel, as of `write_documents`
-    "Write, clean and filter documents with an OpenAI-compatible server."
-    how = dict(model=model, max_tokens=max_new_tokens, temperature=temperature, top_p=top_p, **extra)
-    headers = {'Authorization': f'Bearer {api_key}'} if api_key else {}
-    def answer(start, batch):
-        payloads = [
-            how
-            | dict(
-                seed=seed + start + i,
-                messages=[dict(role='system', content=SYSTEM), dict(role='user', content=p.prompt)],
-            )
-            for i, p in enumerate(batch)
-        ]
-        with ThreadPoolExecutor(workers) as pool:
-            answers = list(pool.map(lambda p: _ask(url, p, headers, max_retries, wait), payloads))
-        if all(a is None for a, _ in answers):
-            raise UserError(
-                f'{url}: no answer to {len(batch)} prompts (the last: {answers[-1][1]}); look after the server and'
-                ' start again, what is written is kept'
-            )
-        return [a for a, _ in answers]
-    return _write(
-        answer, prompts, out_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens), [how, min_tokens, seed]
-    )

@@ -249,7 +249,7 @@ def _prompts(recipe, pages):
 
 def _write_cosmopedia(recipe, pages, path):
     "Let the packaged model, or the model on a server, write from topics and pages."
-    from smollm_nb.corpus.cosmopedia import write_documents, write_with_server
+    from smollm_nb.corpus.writing import write_documents, write_with_server
     from smollm_nb.model import load_model
     model, tokenizer = load_model('smollm2-135m-instruct')
     if recipe.corpus.writer == 'packaged':
