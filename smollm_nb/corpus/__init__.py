@@ -14,7 +14,7 @@ from .topics import Topic, choose_topics, load_topics
 from .search import TopicIndex, cut_passages
 from .cosmopedia import build_prompt, plan_prompts
 from .writing import write_documents
-from .dedup import deduplicate, minhash_signatures
+from .dedup_at_scale import deduplicate, minhash_signatures
 from .decontaminate import Decontaminator
 from .tokenizer import train_tokenizer
 from .mixture import PackedMixture, TokenShard, encode_documents, write_shard
