@@ -43,7 +43,9 @@ from smollm_nb import cli
 sys.exit(cli.main(sys.argv[1:]))
 '''
 PATCHES = {
-    'checkpoint write': 'from smollm_nb.training import trainer; trainer.save_file = Fatal(trainer.save_file, 4)',
+    'checkpoint write': (
+        'from smollm_nb.training import checkpoints; checkpoints.save_file = Fatal(checkpoints.save_file, 4)'
+    ),
     'checkpoint rename': (
         'from smollm_nb import files; real = files.os.rename; files.os.rename = lambda a, b: (Fatal(real, 1) if'
         ' "step-0000040" in str(b) else real)(a, b)'

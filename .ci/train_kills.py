@@ -81,7 +81,7 @@ def finish(out):
 
 def age(out, version):
     "Let the last checkpoint name another version of torch; its state, or step 0 if there is none."
-    from smollm_nb.training.trainer import latest_checkpoint
+    from smollm_nb.training import latest_checkpoint
     last = latest_checkpoint(out)
     if last is None:
         return dict(step=0)

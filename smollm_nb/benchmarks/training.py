@@ -100,7 +100,7 @@ def matrix_product(
     "The product of two square matrices in the faster precision: the machine's limit."
     import torch
     from smollm_nb.machine import measure_matrix_rate
-    from smollm_nb.training.trainer import DTYPES
+    from smollm_nb.training import DTYPES
     torch.set_num_threads(threads)
     dtype = min(DTYPES, key=product_seconds)
     yield
@@ -194,7 +194,7 @@ def measure_auto(
     repeats, # Turns of each
 )->Measurement: # auto_BxT: tokens per second with `dtype = auto` beside the better of the fixed precisions
     "What the choice of precision by trial costs or saves."
-    from smollm_nb.training.trainer import DTYPES
+    from smollm_nb.training import DTYPES
     with ExitStack() as stack:
         field = {d: stack.enter_context(Contestant(HERE, 'our_step', name, rows, seq_len, False, threads, d))
                  for d in ('auto', *DTYPES)}

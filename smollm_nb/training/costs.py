@@ -45,7 +45,7 @@ def step_seconds(
     from smollm_nb.model.kernels import for_cpu
     from smollm_nb.model.lm import SmolLM
     from smollm_nb.training.optimizer import make_optimizer
-    from smollm_nb.training.trainer import ATTENTIONS, choose_attention, choose_dtype, model_config, train_step
+    from smollm_nb.training import ATTENTIONS, choose_attention, choose_dtype, model_config, train_step
     begun, t = time.perf_counter(), recipe.training
     torch.set_num_threads(recipe.threads)
     model = SmolLM(model_config(recipe, vocab_size))
@@ -96,7 +96,7 @@ def probe_training(
     settings=None,  # Another settings.ini
 )->Probe:
     "Seconds of a training step on this machine's CPU; tried in a process of its own if it is small enough."
-    from smollm_nb.training.trainer import model_config
+    from smollm_nb.training.loop import model_config
     t = recipe.training
     work = t.tokens_per_step*flops_per_token(model_config(recipe, recipe.tokenizer.vocab_size), (t.seq_len + 1)/2)
     if work > TRIED:
@@ -153,7 +153,7 @@ def stage_work(
     recipe:Recipe, # Settings
 )->dict:           # stage -> (amount, kind of work: 'python', 'matrix' or 'fixed'); amount None where nothing is known
     "How much each stage but training has to do."
-    from smollm_nb.training.trainer import model_config
+    from smollm_nb.training.loop import model_config
     config, read = model_config(recipe, recipe.tokenizer.vocab_size), source_bytes(recipe)
     workers = min(recipe.workers, usable_cores())
     return dict(corpus=(read and read/workers, 'python'), tokenizer=(read, 'python'), tokens=(read, 'python'),
@@ -167,7 +167,7 @@ def disk_bytes(
     recipe:Recipe, # Settings
 )->int:
     "What the folder of a finished run holds at its largest, without what the hub source stores."
-    from smollm_nb.training.trainer import model_config
+    from smollm_nb.training.loop import model_config
     t, parameters = recipe.training, parameter_count(model_config(recipe, recipe.tokenizer.vocab_size))
     kept = 2 + (t.train_steps//t.keep_every if t.keep_every else 0)
     corpus = source_bytes(recipe)
@@ -198,7 +198,7 @@ STAGE_NAMES = ('corpus', 'tokenizer', 'tokens', 'checkpoints', 'tuning', 'evalua
 # %% ../../nbs/training/345_costs.ipynb #22ef4936
 def _training_cost(recipe, settings, measured):
     "Training: a step that was tried, times the steps, and the looks at held-out texts on the way."
-    from smollm_nb.training.trainer import model_config
+    from smollm_nb.training.loop import model_config
     probe, t = probe_training(recipe, settings), recipe.training
     config = model_config(recipe, recipe.tokenizer.vocab_size)
     memory = training_memory(config, t.micro_batch_size, t.seq_len, probe.dtype, t.gradient_checkpointing)
