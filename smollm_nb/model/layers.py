@@ -134,9 +134,12 @@ class MLP(nn.Module):
     def forward(self,
         x:Tensor, # (..., D)
     )->Tensor:    # (..., D)
+        return self.down_proj(self._gated(x))
+
+    def _gated(self, x):
         gate, up = self.project(x)
         gate = F.silu(gate) # under the same name, so that its input need not stay in memory
-        return self.down_proj(gate*up)
+        return gate*up      # of a function of its own, so that both are gone before the next product
 
 # %% ../../nbs/model/220_layers.ipynb #1e31671c
 class Block(nn.Module):

@@ -112,5 +112,5 @@ def judge(read, write, name):
     os.write(write, os.read(read, 16))
 
 # %% ../../../nbs/evaluation/437_jail_programs.ipynb #d8bb1d94
-if __name__ == '__main__' and sys.argv[0] == '-c':
+if __name__ == '__main__' and sys.argv[0] == '-c' and len(sys.argv) > 3:
     dict(run=run, serve=serve, judge=judge)[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
