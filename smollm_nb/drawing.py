@@ -40,7 +40,7 @@ class Drawing:
         height:float, # Units, counted downwards
     ):
         import matplotlib.pyplot as plt
-        self.figure, self.axes = plt.subplots(figsize=(width*0.36, height*0.36))
+        self.figure, self.axes = plt.subplots(figsize=(width*0.36, height*0.36), dpi=60) # notebooks stay small
         self.axes.set(xlim=(0, width), ylim=(height, 0), aspect='equal')
         self.axes.axis('off')
         self.figure.subplots_adjust(0, 0, 1, 1)
