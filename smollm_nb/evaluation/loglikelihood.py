@@ -88,8 +88,8 @@ def loglikelihoods(
     cut:list|None=None,     # Receives the indices of requests whose context was cut from the left
 )->list[float]:             # Sum of log p(token | everything before it) over each continuation, in nats
     "Log-likelihood of each continuation after its context."
-    encoded = [encode_pair(tokenizer, *r) for r in requests]
-    pairs = [cut_to_window(*p, CausalModel(model).window) for p in encoded]
+    encoded, window = [encode_pair(tokenizer, *r) for r in requests], CausalModel(model).window
+    pairs = [cut_to_window(*p, window) for p in encoded]
     if cut is not None:
         cut += [i for i, (p, e) in enumerate(zip(pairs, encoded)) if len(p[0]) < len(e[0])]
     scores = tree_logprobs(model, pairs, batch_tokens, progress)

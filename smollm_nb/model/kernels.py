@@ -10,7 +10,6 @@ __all__ = ['FEW_ROWS', 'QUERY_BLOCK', 'KEPT', 'CACHE_LENGTH', 'in_bands', 'by_on
            'block_weights', 'block_step', 'head_step', 'token_step', 'PackedLinear', 'for_cpu', 'Holder', 'FastLM']
 
 # %% ../../nbs/model/270_kernels.ipynb #eccc1648
-import copy
 import math
 from functools import cache
 import torch
@@ -286,11 +285,10 @@ class PackedLinear(nn.Module):
 # %% ../../nbs/model/270_kernels.ipynb #4fe0f296
 def _view(module, classes):
     "Modules of their own around the same parameters, some under another class."
-    new = copy.copy(module)
-    new._compiled_call_impl = None
-    new.__class__ = classes.get(type(module), type(module))
-    new._parameters = dict(module._parameters)
-    new._modules = {name: _view(child, classes) for name, child in module._modules.items()}
+    kind = classes.get(type(module), type(module))
+    new, children = kind.__new__(kind), {name: _view(child, classes) for name, child in module._modules.items()}
+    own = dict(_parameters=dict(module._parameters), _modules=children, _compiled_call_impl=None)
+    new.__dict__.update(module.__dict__ | own) # past `nn.Module.__setattr__`, which takes ten times as long
     return new
 
 # of what a compiled block would keep for its backward pass, the share that it may; what is cheap to compute again is
