@@ -15,7 +15,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 KERNELS = nbs/030_machine.ipynb $(addprefix nbs/model/, 220_layers.ipynb 230_lm.ipynb 240_generate.ipynb 270_kernels.ipynb 275_batching.ipynb) nbs/training/332_precision.ipynb
 AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 
-.PHONY: run lint test test-avx2 slow lab docs export bench site-test clean
+.PHONY: run lint types test test-avx2 slow lab docs export bench site-test clean
 .NOTPARALLEL:
 
 run: .venv/.core
@@ -24,6 +24,10 @@ run: .venv/.core
 # Width of lines, one statement a line, unused names; seconds.
 lint: .venv/.test
 	$(BIN)/ruff check --no-cache
+
+# Every name, argument and method that the library uses exists and fits; a minute the first time.
+types: .venv/.test
+	$(BIN)/mypy
 
 test: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile nbs
