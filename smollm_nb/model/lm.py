@@ -6,10 +6,11 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/lm.html.md"""
 
 # %% auto #0
 __all__ = ['for_products', 'chunked_cross_entropy', 'Backbone', 'SmolLMParts', 'ModelInputError', 'Reader', 'Writer', 'SmolLM',
-           'token_logprobs', 'document_mask']
+           'LanguageModel', 'token_logprobs', 'document_mask']
 
 # %% ../../nbs/model/230_lm.ipynb #8a919a52
 from functools import partial
+from typing import Any, Protocol
 import torch
 import torch.nn as nn
 from torch import Tensor
@@ -255,6 +256,14 @@ class SmolLM(Writer):
             for block in self.model.layers:
                 block.compile()
             self.compiled = True
+
+# %% ../../nbs/model/230_lm.ipynb #977209a0
+class LanguageModel(Protocol):
+    "What writing and scoring need of a model: a `SmolLM`, one that `for_cpu` made, or a causal LM of transformers."
+    config: Any # with `vocab_size`
+    @property
+    def device(self)->torch.device: ...
+    def __call__(self, input_ids:Tensor, **kwargs:Any)->Any: ... # (B, T) to (B, T, V) logits
 
 # %% ../../nbs/model/230_lm.ipynb #a5bdd305
 def _picked(head, hidden, targets):

@@ -6,12 +6,13 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/tokenizer.html.md"""
 
 # %% auto #0
 __all__ = ['SPECIAL_TOKENS', 'with_system', 'chat_prompt', 'chat_template', 'TokenizerError', 'default_system', 'Tokenizer',
-           'build_tokenizer']
+           'TextTokenizer', 'build_tokenizer']
 
 # %% ../../nbs/model/205_tokenizer.ipynb #7ba1b144
 import copy, hashlib, json, re, signal, subprocess, sys
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 from fastcore.basics import patch
 from tokenizers import AddedToken, Tokenizer as Core, decoders, models, pre_tokenizers
 from ..files import UserError, atomic_write
@@ -175,6 +176,13 @@ class Tokenizer:
     )->str:       # Text; bytes that are not valid UTF-8 become U+FFFD
         "Text of a list of ids, control tokens written out."
         return self.core.decode(list(ids), skip_special_tokens=False)
+
+# %% ../../nbs/model/205_tokenizer.ipynb #609e8a99
+class TextTokenizer(Protocol):
+    "What writing and scoring need of a tokenizer."
+    eos_token_id: int
+    def encode(self, text:str)->list[int]: ...
+    def decode(self, ids:list[int])->str: ...
 
 # %% ../../nbs/model/205_tokenizer.ipynb #c1a70206
 @patch
