@@ -14,6 +14,7 @@ import errno, gzip, hashlib, io, json, os, shutil, zlib
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Iterable, Iterator
 
 # %% ../nbs/020_files.ipynb #dac168a0
 class UserError(Exception):
@@ -32,7 +33,10 @@ class JSONLError(UserError):
 def project_root(
 )->Path: # The folder that holds `smollm_nb/`, `data_samples/` and `settings.ini`
     "Folder in which the package's folder lies."
-    return Path(find_spec('smollm_nb').origin).resolve().parent.parent
+    package = find_spec('smollm_nb')
+    if package is None or package.origin is None:
+        raise UserError('smollm_nb: not installed; pip install it, or run inside its folder')
+    return Path(package.origin).resolve().parent.parent
 
 def samples(
     *parts:str, # Path below `data_samples/`, such as 'pages', 'html'
@@ -48,26 +52,26 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 def disk_error(
     error:OSError, # What the operating system said
-    path,          # The file or folder that was being written
+    path:str|Path, # The file or folder that was being written
 )->DiskError|None: # An error that names the remedy, or None if the cause is another
     "A `DiskError` for a write that found no room."
     if error.errno in _NO_ROOM:
         return DiskError(
             f'{path}: cannot write ({error.strerror}); free space on that disk or choose another folder, then run again'
         )
+    return None
 
 @contextmanager
 def atomic_write(
-    path,            # Target file; its folder is made if missing
+    path:str|Path,   # Target file; its folder is made if missing
     mode:str='w',    # 'w' for text (UTF-8, "\n" line ends) or 'wb' for bytes
-):                   # Yields an open file
+)->Iterator[Any]:    # Yields an open file
     "Write a neighbour file and rename it over `path` only if the block ends well."
     path = Path(path)
     tmp = path.with_name(f'.{path.name}.tmp')
-    text = {} if 'b' in mode else dict(encoding='utf-8', newline='\n')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(tmp, mode, **text) as f:
+        with open(tmp, mode) if 'b' in mode else open(tmp, mode, encoding='utf-8', newline='\n') as f:
             yield f
             f.flush()
             os.fsync(f.fileno())
@@ -81,8 +85,8 @@ def atomic_write(
 
 # %% ../nbs/020_files.ipynb #9957505a
 def restore_folder(
-    path, # A folder that `atomic_folder` writes
-):
+    path:str|Path, # A folder that `atomic_folder` writes
+)->None:
     "Undo a replacement of `path` that was cut between its two renames."
     path = Path(path).absolute()
     old = path.with_name(f'.{path.name}.old')
@@ -104,8 +108,8 @@ def _check_replaceable(path, tmp):
 # %% ../nbs/020_files.ipynb #8337ca32
 @contextmanager
 def atomic_folder(
-    path,  # Target folder; an existing one is replaced if all its names are written anew
-):         # Yields the path of an empty temporary folder beside it
+    path:str|Path, # Target folder; an existing one is replaced if all its names are written anew
+)->Iterator[Path]: # Yields the path of an empty temporary folder beside it
     "Fill a neighbour folder and rename it to `path` only if the block ends well; `UserError` if a file would be lost."
     path = Path(path).absolute()
     tmp, old = path.with_name(f'.{path.name}.tmp'), path.with_name(f'.{path.name}.old')
@@ -166,8 +170,8 @@ def _text_lines(f, path):
 
 # %% ../nbs/020_files.ipynb #923134be
 def read_jsonl(
-    path, # A .jsonl, .jsonl.gz or .jsonl.zst file
-):        # Iterator of dict, one per line; blank lines are passed over
+    path:str|Path,           # A .jsonl, .jsonl.gz or .jsonl.zst file
+)->Iterator[dict[str,Any]]: # One per line; blank lines are passed over
     "Rows of a JSON-lines file; raises `JSONLError` with file and line for a broken or an overlong one."
     path, i = Path(path), 0
     if not path.exists():
@@ -181,19 +185,18 @@ def read_jsonl(
         raise JSONLError(f'{path}:{i+1}: cannot be read ({e}); the file is damaged, fetch or make it again') from None
 
 def write_jsonl(
-    path,  # Target file; packed as its suffix says
-    rows,  # Iterable of JSON-ready dicts
-)->int:    # Rows written
+    path:str|Path,                # Target file; packed as its suffix says
+    rows:Iterable[dict[str,Any]], # JSON-ready
+)->int:                           # Rows written
     "Write rows as JSON lines, atomically; equal rows give equal bytes."
     path, n = Path(path), 0
     with atomic_write(path, 'wb') as raw:
+        f:Any = raw
         if path.suffix == '.zst':
             import zstandard
             f = zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False)
         elif path.suffix == '.gz':
             f = gzip.GzipFile(filename='', fileobj=raw, mode='wb', mtime=0)
-        else:
-            f = raw
         for row in rows:
             f.write((json.dumps(row, ensure_ascii=False) + '\n').encode('utf-8', 'surrogatepass'))
             n += 1
@@ -203,17 +206,17 @@ def write_jsonl(
 
 # %% ../nbs/020_files.ipynb #345508bd
 def write_json(
-    path, # A file
-    obj,  # Anything JSON can hold
-):
+    path:str|Path, # A file
+    obj:Any,       # Anything JSON can hold
+)->None:
     "Write one object as a whole file, with sorted keys."
     with atomic_write(path) as f:
         json.dump(obj, f, indent=1, sort_keys=True, ensure_ascii=False)
         f.write('\n')
 
 def read_json(
-    path, # A file
-):        # The object
+    path:str|Path, # A file
+)->Any:            # The object
     "Read a file with one object; `UserError` names a file that is missing or no JSON."
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
@@ -224,21 +227,21 @@ def read_json(
 
 # %% ../nbs/020_files.ipynb #ffdbd6ea
 def file_hash(
-    path, # A file
-)->str:   # 64 hexadecimal digits
+    path:str|Path, # A file
+)->str:            # 64 hexadecimal digits
     "SHA-256 of a file's bytes."
     with open(path, 'rb') as f:
         return hashlib.file_digest(f, 'sha256').hexdigest()
 
 def json_hash(
-    obj, # Anything JSON can hold
-)->str:  # 64 hexadecimal digits
+    obj:Any, # Anything JSON can hold
+)->str:      # 64 hexadecimal digits
     "SHA-256 of an object's canonical JSON form."
     return hashlib.sha256(json.dumps(obj, sort_keys=True, separators=(',', ':'), default=str).encode()).hexdigest()
 
 def folder_hashes(
-    path, # A folder
-)->dict:  # relative path -> SHA-256, sorted by path; names that begin with a dot are left out
+    path:str|Path,   # A folder
+)->dict[str,str]: # relative path -> SHA-256, sorted by path; names that begin with a dot are left out
     "Contents of a folder as hashes."
     path = Path(path)
     files = sorted(
@@ -260,7 +263,7 @@ def _ends_hash(path):
         return hashlib.sha256(f'{size}:'.encode() + first + f.read(_END)).hexdigest()
 
 def source_hash(
-    path,             # A file or folder; names that begin with a dot are left out, times do not matter
+    path:str|Path,    # A file or folder; names that begin with a dot are left out, times do not matter
     whole:int=10**9,  # Bytes up to which every file is read whole
 )->str:               # 64 hexadecimal digits
     """Hash of names and contents below `path`; of more than `whole` bytes only sizes and ends of long files are read.

