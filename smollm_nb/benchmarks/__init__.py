@@ -15,8 +15,12 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any, Callable
 from ..files import UserError, atomic_write, samples
 from ..machine import peak_memory, this_machine
+
+if TYPE_CHECKING:
+    import pandas # for a signature
 
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #ef66a291
 @dataclass(frozen=True)
@@ -56,11 +60,11 @@ def compared_versions(
 
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #c237c062
 def in_turn(
-    ours,            # Function without arguments
-    peer,            # Function without arguments
-    repeats:int=3,   # Counted repetitions of each, after one that is not counted
-    clock=time.perf_counter, # Seconds
-)->tuple[float,float]: # Median seconds of each
+    ours:Callable[[], Any],                      # Function without arguments
+    peer:Callable[[], Any],                      # Function without arguments
+    repeats:int=3,                               # Counted repetitions of each, after one that is not counted
+    clock:Callable[[], float]=time.perf_counter, # Seconds
+)->tuple[float,float]:                           # Median seconds of each
     "Time two functions alternately."
     def seconds(f):
         start = clock()
@@ -91,9 +95,9 @@ def _compete(module, name, arguments, pipe):
 class Contestant:
     "A generator function in a process of its own: prepares up to its first yield, then works once per turn."
     def __init__(self,
-        module:str, # Where the function is, such as 'smollm_nb.benchmarks.corpus'
-        name:str,   # The function
-        *arguments, # Its arguments
+        module:str,     # Where the function is, such as 'smollm_nb.benchmarks.corpus'
+        name:str,       # The function
+        *arguments:Any, # Its arguments
     ):
         from multiprocessing import get_context
         from smollm_nb import benchmarks # a new process finds functions by their module's name
@@ -104,7 +108,7 @@ class Contestant:
         theirs.close()
 
     def turn(self,
-    )->tuple[float,float,object]: # Seconds of the work, peak memory of the process in MB, what came out
+    )->tuple[float, float, Any]: # Seconds of the work, peak memory of the process in MB, what came out
         "Do the work once."
         try:
             self.pipe.send(True)
@@ -159,10 +163,10 @@ def run_bench(
 
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #8d3f4449
 def keep_speeds(
-    area:str,    # As in `run_bench`
-    rows:list,   # As `run_bench` returns them
-    folder=None, # Where the records lie; None: data_samples/speeds
-)->Path:         # The record of this machine's kind
+    area:str,                  # As in `run_bench`
+    rows:list[dict[str, Any]], # As `run_bench` returns them
+    folder:str|Path|None=None, # Where the records lie; None: data_samples/speeds
+)->Path:                       # The record of this machine's kind
     "Store what an area measured here, in place of what the same kind of processor measured before."
     machine, folder = this_machine(), Path(folder or samples('speeds'))
     path = folder/f'{machine.vectors}.json'
@@ -177,9 +181,9 @@ def keep_speeds(
     return path
 
 def both_kinds(
-    area:str,    # As in `run_bench`
-    folder=None, # As in `keep_speeds`
-):               # DataFrame: name, unit, better; then ours, peer, ratio for each kind
+    area:str,                  # As in `run_bench`
+    folder:str|Path|None=None, # As in `keep_speeds`
+)->'pandas.DataFrame':         # DataFrame: name, unit, better; then ours, peer, ratio for each kind
     "What was measured on each kind of processor, side by side."
     import pandas as pd
     tables = {}

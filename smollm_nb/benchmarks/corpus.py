@@ -14,16 +14,20 @@ from importlib.metadata import version
 from itertools import chain, cycle, islice
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Sequence
 from ..files import UserError, read_jsonl, write_jsonl
 from . import Contestant, Measurement
+
+if TYPE_CHECKING:
+    from datatrove.data import Document
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #7cbf6115
 MODULES = ('stdlib', 'numpy.*', 'networkx.*', 'pandas.*')
 
 def bench_pages(
-    n,              # How many
-    modules=MODULES,# Whose documentation, after the sample pages
-)->list:            # `Document`s with HTML
+    n:int,                         # How many
+    modules:Sequence[str]=MODULES, # Whose documentation, after the sample pages
+)->'list[Document]':               # `Document`s with HTML
     "Real pages, always the same on one machine."
     from datatrove.data import Document
     from smollm_nb.corpus.sources import SetAside, docstring_pages, sample_pages
@@ -36,8 +40,8 @@ def bench_pages(
 def _write_texts(n, path):
     "Extracted texts of pages, as JSON lines."
     from smollm_nb.corpus.fast_rules import extract_text
-    rows = ((p.id, extract_text(p.text)) for p in bench_pages(n + n//4)) # some pages hold no text
-    rows = [dict(id=i, text=t) for i, t in rows if t.strip()][:n]
+    texts = ((p.id, extract_text(p.text)) for p in bench_pages(n + n//4)) # some pages hold no text
+    rows = [dict(id=i, text=t) for i, t in texts if t.strip()][:n]
     write_jsonl(path, rows)
     return len(rows)
 
@@ -45,9 +49,9 @@ def _texts(path): return [r['text'] for r in read_jsonl(path)]
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #5ac0a39a
 def measured(
-    name,       # A generator function of this module: prepares, yields, works, yields what came out
-    *arguments, # Its arguments
-)->tuple[float,float,object]: # Seconds of the work, peak memory in MB, what came out
+    name:str,       # A generator function of this module: prepares, yields, works, yields what came out
+    *arguments:Any, # Its arguments
+)->tuple[float, float, Any]: # Seconds of the work, peak memory in MB, what came out
     "Let a contestant work once, in a new process."
     with Contestant('smollm_nb.benchmarks.corpus', name, *arguments) as c:
         return c.turn()
@@ -62,7 +66,9 @@ def _through(steps, docs):
         docs = s.run(docs, 0, 1)
     return docs
 
-def our_filters(path):
+def our_filters(
+    path:str|Path, # Texts as JSON lines
+)->Iterator[Any]:   # Yields nothing, then what came out
     "Gopher's, C4's and FineWeb's rules of `web_steps`, and masked addresses."
     from smollm_nb.corpus.fast_rules import web_steps, word_memory
     from smollm_nb.corpus.web import MaskStep
@@ -72,7 +78,9 @@ def our_filters(path):
         yield
         yield [d.id for d in _through([*web_steps(d)[2:], MaskStep()], docs)]
 
-def their_filters(path):
+def their_filters(
+    path:str|Path, # Texts as JSON lines
+)->Iterator[Any]:   # Yields nothing, then what came out
     "datatrove's own steps."
     from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
                                             GopherRepetitionFilter)
@@ -93,14 +101,18 @@ def their_filters(path):
     ]
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #503cd53e
-def our_minhash(path):
+def our_minhash(
+    path:str|Path, # Texts as JSON lines
+)->Iterator[Any]:   # Yields nothing, then what came out
     "`deduplicate`: places of the documents that are kept."
     from smollm_nb.corpus.dedup_at_scale import deduplicate
     texts = _texts(path)
     yield
     yield deduplicate(range(len(texts)), texts).keep.nonzero()[0].tolist()
 
-def their_minhash(path):
+def their_minhash(
+    path:str|Path, # Texts as JSON lines
+)->Iterator[Any]:   # Yields nothing, then what came out
     "datatrove's four stages at the same parameters, in one process."
     from datatrove.data import Document
     from datatrove.pipeline.dedup import (MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter,
@@ -132,7 +144,10 @@ def _tokenizer(path):
     from smollm_nb.model.tokenizer import Tokenizer
     return Tokenizer.load(Path(path).parent)
 
-def our_pack(path, seq_len=2048):
+def our_pack(
+    path:str|Path,    # Texts as JSON lines; the tokenizer lies beside them
+    seq_len:int=2048, # T
+)->Iterator[Any]:     # Yields nothing, then what came out
     "Encode, write a shard, draw all rows of an epoch; returns the tokens."
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     tokenizer, texts = _tokenizer(path), _texts(path)*4
@@ -145,7 +160,9 @@ def our_pack(path, seq_len=2048):
             mixture.batch(step, 8)
         yield tokens - len(texts) # without the end marks
 
-def their_pack(path):
+def their_pack(
+    path:str|Path, # Texts as JSON lines
+)->Iterator[Any]:   # Yields nothing, then what came out
     "Only encode; returns the tokens."
     tokenizer, texts = _tokenizer(path), _texts(path)*4
     tokenizer.core.encode_special_tokens = True
@@ -155,9 +172,9 @@ def their_pack(path):
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #3c80d718
 def write_warc(
-    pages, # `Document`s with HTML
-    path,  # A .warc.gz file
-):
+    pages:'Iterable[Document]', # `Document`s with HTML
+    path:str|Path,              # A .warc.gz file
+)->None:
     "Pages as answers of a web server, as Common Crawl stores them."
     from io import BytesIO
     from warcio.statusandheaders import StatusAndHeaders
@@ -174,7 +191,10 @@ def write_warc(
             )
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #923c0a96
-def whole_way(warc, seq_len=2048):
+def whole_way(
+    warc:str|Path,    # A .warc.gz file; the tokenizer lies beside it
+    seq_len:int=2048, # T
+)->Iterator[Any]:     # Yields nothing, then what came out
     "WARC file to rows of tokens; returns pages read, documents kept, rows drawn."
     from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
@@ -227,9 +247,9 @@ def _same(name, same):
         )
 
 def memory_growth(
-    pages,          # Pages of the smallest corpus
-    times=(1, 100), # Corpora of that many times the pages
-)->list[dict]:      # pages, seconds, peak memory in MB, and what came out
+    pages:int,                    # Pages of the smallest corpus
+    times:Sequence[int]=(1, 100), # Corpora of that many times the pages
+)->list[dict[str, Any]]:          # pages, seconds, peak memory in MB, and what came out
     "The whole way on corpora of growing size."
     rows, found = [], bench_pages(pages*max(times))
     with tempfile.TemporaryDirectory() as d:
@@ -246,7 +266,7 @@ def corpus_measurements(
     texts:int=2000, # Texts of the first three comparisons
     pages:int=40,   # Pages of the smallest corpus whose memory is measured
     repeats:int=3,  # Of each pair
-):                  # Iterator of `Measurement`
+)->Iterator[Measurement]: # Iterator of `Measurement`
     "filters, minhash, pack and memory_growth_100x."
     peer = f'datatrove {version("datatrove")}'
     with tempfile.TemporaryDirectory() as d:

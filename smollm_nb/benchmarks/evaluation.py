@@ -12,7 +12,9 @@ import tempfile
 from contextlib import ExitStack
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from statistics import median
+from typing import Any, Iterator, Sequence
 from . import Contestant, Measurement, compared_versions
 from ..files import UserError
 
@@ -25,38 +27,39 @@ def _requests(items):
     return [[p for r in Task.real(t).sample(n).requests() for p in r.pairs] for t, n in items.items()]
 
 def our_scores(
-    folder,  # Model in the hub's layout
-    items,   # Task to number of items
-    threads, # Threads of torch
-):           # Yields nothing, then the log-likelihoods of one task after the other
+    folder:str|Path,      # Model in the hub's layout
+    items:dict[str, int], # Task to number of items
+    threads:int,          # Threads of torch
+)->Iterator[list[float]|None]: # Yields nothing, then the log-likelihoods of one task after the other
     "What `smollm-nb evaluate` does."
     import torch
     from smollm_nb.evaluation.loglikelihood import loglikelihoods
     from smollm_nb.model import FastLM, load_model
     from smollm_nb.machine import keep_freed_memory
     torch.set_num_threads(threads)
-    model, tokenizer = load_model(folder)
-    model, work = FastLM(model, compiled=False, use_up=True), _requests(items)
+    loaded, tokenizer = load_model(str(folder))
+    model, work = FastLM(loaded, compiled=False, use_up=True), _requests(items)
+    del loaded
     keep_freed_memory()
-    yield
+    yield None
     while True:
         for requests in work:
             yield loglikelihoods(model, tokenizer, requests)
 
 # %% ../../nbs/benchmarks/930_evaluation.ipynb #f2e401ae
 def their_scores(
-    folder,  # Model in the hub's layout
-    items,   # Task to number of items
-    threads, # Threads of torch
-    batch_size, # Requests per forward pass
-):           # Yields nothing, then the log-likelihoods of one task after the other
+    folder:str|Path,      # Model in the hub's layout
+    items:dict[str, int], # Task to number of items
+    threads:int,          # Threads of torch
+    batch_size:int,       # Requests per forward pass
+)->Iterator[list[float]|None]: # Yields nothing, then the log-likelihoods of one task after the other
     "lm-eval's model class."
     import torch
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
     torch.set_num_threads(threads)
     model, work = HFLM(pretrained=folder, dtype='float32', device='cpu', batch_size=batch_size), _requests(items)
-    yield
+    yield None
     while True:
         for requests in work:
             yield [
@@ -68,19 +71,19 @@ def their_scores(
 
 # %% ../../nbs/benchmarks/930_evaluation.ipynb #edd8a3ef
 def cycle(
-    contestant, # A `Contestant` that scores one task per turn
-    n:int,      # Tasks
-)->list[tuple]: # (seconds, peak memory in MB, log-likelihoods) of each
+    contestant:Contestant, # A `Contestant` that scores one task per turn
+    n:int,                 # Tasks
+)->list[tuple[float, float, Any]]: # (seconds, peak memory in MB, log-likelihoods) of each
     "One turn for each task."
     return [contestant.turn() for _ in range(n)]
 
 def best_peer(
-    peers, # Batch size to `Contestant`
-    n:int, # Tasks
-)->tuple:  # (batch size, its `Contestant`)
+    peers:dict[int, Contestant], # Batch size to `Contestant`
+    n:int,                       # Tasks
+)->tuple[int, Contestant]:       # (batch size, its `Contestant`)
     "The batch size that is fastest over all tasks; the others' processes end."
     seconds = {size: sum(s for s, _, _ in cycle(c, n)) for size, c in peers.items()}
-    best = min(seconds, key=seconds.get)
+    best = min(seconds, key=seconds.__getitem__)
     for size, c in peers.items():
         if size != best:
             c.__exit__()
@@ -88,12 +91,12 @@ def best_peer(
 
 # %% ../../nbs/benchmarks/930_evaluation.ipynb #283dfd9c
 def measure(
-    ours,    # `Contestant`
-    peer,    # `Contestant`
-    items,   # Task to number of items
-    repeats, # Counted cycles of each
-    who,     # The peer's name
-):           # Iterator of `Measurement`
+    ours:Contestant,      # `Contestant`
+    peer:Contestant,      # `Contestant`
+    items:dict[str, int], # Task to number of items
+    repeats:int,          # Counted cycles of each
+    who:str,              # The peer's name
+)->Iterator[Measurement]: # Iterator of `Measurement`
     "Items per second of each task, then peak memory."
     n, versions = len(items), f'{compared_versions("torch")}, {who}'
     (first, theirs), turns = (cycle(c, n) for c in (ours, peer)), [
@@ -108,22 +111,15 @@ def measure(
             )
         a, b = (median(t[side][k][0] for t in turns) for side in (0, 1))
         yield Measurement(task, 'items/s', count/a, count/b, who, 'higher', count, versions)
-    yield Measurement(
-        'peak_memory',
-        'MB',
-        *(max(row[1] for row in turns[-1][side]) for side in (0, 1)),
-        who,
-        'lower',
-        sum(items.values()),
-        versions,
-    )
+    mb, their_mb = (max(row[1] for row in turns[-1][side]) for side in (0, 1))
+    yield Measurement('peak_memory', 'MB', mb, their_mb, who, 'lower', sum(items.values()), versions)
 
 # %% ../../nbs/benchmarks/930_evaluation.ipynb #e10bc725
 def evaluation_measurements(
-    model:str='smollm2-135m-instruct', # What `load_model` takes
-    repeats:int=2,                     # Counted cycles of each
-    batch_sizes=(1, 8, 32),            # That the peer may choose from
-):                                     # Iterator of `Measurement`
+    model:str='smollm2-135m-instruct',    # What `load_model` takes
+    repeats:int=2,                        # Counted cycles of each
+    batch_sizes:Sequence[int]=(1, 8, 32), # That the peer may choose from
+)->Iterator[Measurement]:                 # Iterator of `Measurement`
     "hellaswag, arc_easy, piqa and mmlu in items per second, and peak_memory, against lm-eval."
     import os
     from smollm_nb.model import load_model

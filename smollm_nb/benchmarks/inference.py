@@ -12,8 +12,14 @@ __all__ = ['in_transformers', 'decode_pair', 'prefill_pair', 'load_pair', 'plain
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 from ..files import UserError
 from . import Measurement, compared_versions, in_turn
+
+if TYPE_CHECKING:
+    import torch
+    from smollm_nb.model import FastLM, SmolLM
+    from smollm_nb.model.weights import GGUF
 
 # %% ../../nbs/benchmarks/920_inference.ipynb #79ef913e
 class _Endless:
@@ -28,8 +34,8 @@ def _random_prompts(config, rows, tokens):
     return torch.randint(17, config.vocab_size, (rows, tokens), generator=torch.Generator().manual_seed(0))
 
 def in_transformers(
-    model,   # A `SmolLM`
-)->object:   # transformers' model with the same weights, by way of an exported folder
+    model:'SmolLM', # A `SmolLM`
+)->Any:             # transformers' model with the same weights, by way of an exported folder
     "The peer."
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -40,11 +46,11 @@ def in_transformers(
 
 # %% ../../nbs/benchmarks/920_inference.ipynb #d8025ac1
 def decode_pair(
-    fast,      # A `FastLM`
-    theirs,    # From `in_transformers`
-    prompts,   # (B, T) token ids
-    n:int,     # Tokens to write for each prompt
-)->tuple:      # Two functions that return B lists of n token ids
+    fast:'FastLM',          # A `FastLM`
+    theirs:Any,             # From `in_transformers`
+    prompts:'torch.Tensor', # (B, T) token ids
+    n:int,                  # Tokens to write for each prompt
+)->tuple[Callable[[], Any], Callable[[], Any]]: # Two functions that return B lists of n token ids
     "Write greedily, one text or several at once."
     import torch
     from smollm_nb.model.batching import generate_batch
@@ -62,24 +68,23 @@ def decode_pair(
     return ours, peer
 
 def prefill_pair(
-    fast,    # A `FastLM`
-    theirs,  # From `in_transformers`
-    prompt,  # (1, T) token ids
-)->tuple:    # Two functions that return (1, V) logits
+    fast:'FastLM',         # A `FastLM`
+    theirs:Any,            # From `in_transformers`
+    prompt:'torch.Tensor', # (1, T) token ids
+)->tuple[Callable[[], Any], Callable[[], Any]]: # Two functions that return (1, V) logits
     "Read a prompt into a cache, up to the logits of the next token."
     import torch
-    from smollm_nb.model.cache import KVCache
-    T, dtype = prompt.shape[1], fast.lm_head.weight.dtype
+    T = prompt.shape[1]
     @torch.inference_mode()
-    def ours(): return fast.next_logits(prompt, KVCache(fast.config, 1, T + 1, dtype))
+    def ours(): return fast.next_logits(prompt, fast.new_cache(1, T + 1))
     @torch.inference_mode()
     def peer(): return theirs(prompt, use_cache=True, logits_to_keep=1).logits[:, -1].float()
     return ours, peer
 
 # %% ../../nbs/benchmarks/920_inference.ipynb #2bf033be
 def load_pair(
-    path, # A .gguf file
-)->tuple: # Two functions that return a model
+    path:str|Path, # A .gguf file
+)->tuple[Callable[[], Any], Callable[[], Any]]: # Two functions that return a model
     "From a quantised file to a model and a tokenizer."
     from smollm_nb.model.weights import load_model
     def ours(): return load_model(str(path))[0]
@@ -94,14 +99,15 @@ def load_pair(
 
 # %% ../../nbs/benchmarks/920_inference.ipynb #45c5d163
 def plain_gguf(
-    g,       # An open `GGUF`
-    path,    # File to write
+    g:'GGUF',        # An open `GGUF`
+    path:str|Path,   # File to write
     dtype:str='f32', # 'f32' or 'bf16', of the matrices; vectors stay float32
-):
+)->None:
     "A GGUF file with the same content, dequantised."
     import gguf, numpy as np, torch
     writer = gguf.GGUFWriter(path, g.metadata['general.architecture'])
-    kinds = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}
+    kinds:dict[type, Callable[..., Any]] = {bool: writer.add_bool, int: writer.add_uint32,
+                                            float: writer.add_float32, str: writer.add_string}
     for key, value in g.metadata.items():
         if key in ('general.architecture', 'general.file_type', 'general.quantization_version'):
             continue
@@ -126,9 +132,9 @@ def plain_gguf(
 
 # %% ../../nbs/benchmarks/920_inference.ipynb #c23294dd
 def in_llamacpp(
-    path,      # A .gguf file
-    n_ctx:int, # Tokens that it makes room for
-)->object:
+    path:str|Path, # A .gguf file
+    n_ctx:int,     # Tokens that it makes room for
+)->Any:
     "llama.cpp with as many threads as torch uses."
     import torch
     from llama_cpp import Llama
@@ -138,14 +144,14 @@ def in_llamacpp(
     )
 
 def llamacpp_decode(
-    llama,  # From `in_llamacpp`
-    ids,    # Token ids of the prompt
-    n:int,  # Tokens to write
-)->list:    # n token ids
+    llama:Any,     # From `in_llamacpp`
+    ids:list[int], # Token ids of the prompt
+    n:int,         # Tokens to write
+)->list[int]:      # n token ids
     "Write greedily."
     llama.reset()
     llama.eval(ids)
-    out = []
+    out:list[int] = []
     for _ in range(n):
         if out:
             llama.eval(out[-1:])
@@ -153,9 +159,9 @@ def llamacpp_decode(
     return out
 
 def llamacpp_prefill(
-    llama, # From `in_llamacpp`
-    ids,   # Token ids of the prompt
-):
+    llama:Any,     # From `in_llamacpp`
+    ids:list[int], # Token ids of the prompt
+)->None:
     "Read a prompt."
     llama.reset()
     llama.eval(ids)
@@ -169,7 +175,7 @@ def _same(name, same):
         )
 
 def _row(name, pair, n, peer, repeats, unit='tokens/s'):
-    a, b = in_turn(*pair, repeats=repeats)
+    a, b = in_turn(pair[0], pair[1], repeats)
     versions = compared_versions('torch', 'llama_cpp_python' if peer == 'llama.cpp' else 'transformers')
     return (
         Measurement(name, unit, a, b, peer, 'lower', n, versions)
@@ -229,11 +235,11 @@ def _llamacpp_rows(model, g, dtype, new_tokens, prompt_tokens, repeats):
 
 # %% ../../nbs/benchmarks/920_inference.ipynb #3b1e99bb
 def inference_measurements(
-    path=None,              # A .gguf file; None: the packaged SmolLM2-135M-Instruct
-    new_tokens:int=64,      # Tokens that each text gets
-    prompt_tokens:int=512,  # Tokens of the prompt that is read
-    repeats:int=3,          # Of each pair
-):                          # Iterator of `Measurement`
+    path:str|Path|None=None, # A .gguf file; None: the packaged SmolLM2-135M-Instruct
+    new_tokens:int=64,       # Tokens that each text gets
+    prompt_tokens:int=512,   # Tokens of the prompt that is read
+    repeats:int=3,           # Of each pair
+)->Iterator[Measurement]:    # Iterator of `Measurement`
     "load, decode_f32, decode_batch16, prefill_512, decode_bf16, and those against llama.cpp."
     import torch
     from smollm_nb.model.weights import load_model, packaged_weights, read_gguf

@@ -11,6 +11,7 @@ __all__ = ['SETTINGS', 'HERE', 'our_step', 'their_step', 'matrix_product', 'sens
 # %% ../../nbs/benchmarks/910_training.ipynb #d646285e
 from contextlib import ExitStack, nullcontext
 from statistics import median
+from typing import Callable, Iterator, Sequence
 from . import Contestant, Measurement, compared_versions
 from ..machine import product_seconds
 
@@ -34,13 +35,13 @@ def _settings():
 
 # %% ../../nbs/benchmarks/910_training.ipynb #6632db6f
 def our_step(
-    name,          # Preset, 'laptop' or 'tiny'
-    rows,          # B, rows of a step
-    seq_len,       # T, tokens per row
-    checkpointing, # Whether blocks are computed again on the way back
-    threads,       # Threads of torch
-    dtype='auto',  # Compute precision
-):                 # Yields nothing, then the loss of a step again and again
+    name:str,           # Preset, 'laptop' or 'tiny'
+    rows:int,           # B, rows of a step
+    seq_len:int,        # T, tokens per row
+    checkpointing:bool, # Whether blocks are computed again on the way back
+    threads:int,        # Threads of torch
+    dtype:str='auto',   # Compute precision
+)->Iterator[float|None]: # Yields nothing, then the loss of a step again and again
     "A training step as `train` does it."
     import torch
     from smollm_nb.model import SmolLM, for_cpu
@@ -54,7 +55,7 @@ def our_step(
     if dtype == 'auto':
         dtype = choose_dtype(model, tokens)
     model.attend_with(ATTENTIONS[choose_attention(model, rows, seq_len, dtype)][0])
-    yield
+    yield None
     while True:
         optimizer.zero_grad()
         loss = train_step(model, tokens, rows, dtype)
@@ -64,12 +65,12 @@ def our_step(
 
 # %% ../../nbs/benchmarks/910_training.ipynb #de3f4848
 def their_step(
-    name,    # Preset, or 'tiny'
-    rows,    # B, rows of a step
-    seq_len, # T, tokens per row
-    setting, # One of `SETTINGS`
-    threads, # Threads of torch
-):           # As `our_step`
+    name:str,    # Preset, or 'tiny'
+    rows:int,    # B, rows of a step
+    seq_len:int, # T, tokens per row
+    setting:str, # One of `SETTINGS`
+    threads:int, # Threads of torch
+)->Iterator[float|None]: # As `our_step`
     "The same step with transformers' Llama."
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -83,7 +84,7 @@ def their_step(
     tokens = _tokens(config, rows, seq_len)[:, :-1]
     model.load_state_dict(SmolLM(config).state_dict())
     optimizer, run = make_optimizer(model, settings), torch.compile(model) if 'compiled' in setting else model
-    yield
+    yield None
     while True:
         optimizer.zero_grad()
         with nullcontext() if 'float32' in setting else torch.autocast('cpu', torch.bfloat16):
@@ -95,15 +96,15 @@ def their_step(
 
 # %% ../../nbs/benchmarks/910_training.ipynb #43706811
 def matrix_product(
-    threads, # Threads of torch
-):           # Yields nothing, then operations per second again and again
+    threads:int, # Threads of torch
+)->Iterator[float|None]: # Yields nothing, then operations per second again and again
     "The product of two square matrices in the faster precision: the machine's limit."
     import torch
     from smollm_nb.machine import measure_matrix_rate
     from smollm_nb.training import DTYPES
     torch.set_num_threads(threads)
     dtype = min(DTYPES, key=product_seconds)
-    yield
+    yield None
     while True:
         yield measure_matrix_rate(dtype)
 
@@ -112,20 +113,20 @@ SETTINGS = ('float32', 'float32 compiled', 'bfloat16', 'bfloat16 compiled')
 HERE = 'smollm_nb.benchmarks.training'
 
 def sensible_settings(
-    products=product_seconds, # Function of a dtype: seconds of some matrix products
-)->list[str]:  # Of `SETTINGS`
+    products:Callable[[str], float]=product_seconds, # Function of a dtype: seconds of some matrix products
+)->list[str]:                                        # Of `SETTINGS`
     "The settings whose precision this machine does not multiply four times slower than the other."
     seconds = {s: products(s.split()[0]) for s in SETTINGS}
     return [s for s in SETTINGS if seconds[s] < 4*min(seconds.values())]
 
 def best_peer(
-    name,    # Preset, or 'tiny'
-    rows,    # B
-    seq_len, # T
-    threads, # Threads of torch
-    stack,   # An `ExitStack` that ends the peer's process
-    settings, # Those that are tried
-)->tuple:    # (setting, `Contestant`)
+    name:str,               # Preset, or 'tiny'
+    rows:int,               # B
+    seq_len:int,            # T
+    threads:int,            # Threads of torch
+    stack:ExitStack,        # An `ExitStack` that ends the peer's process
+    settings:Sequence[str], # Those that are tried
+)->tuple[str, Contestant]:  # (setting, `Contestant`)
     "transformers in its fastest setting."
     tried = {}
     for s in settings:
@@ -139,8 +140,8 @@ def best_peer(
 
 # %% ../../nbs/benchmarks/910_training.ipynb #51856efe
 def race(
-    contestants, # `Contestant`s that have had their first turn
-    repeats:int, # Turns of each
+    contestants:Sequence[Contestant], # `Contestant`s that have had their first turn
+    repeats:int,                      # Turns of each
 )->list[tuple[float,float]]: # Median seconds (of `matrix_product`: operations per second) and peak memory of each
     "Let contestants take turns."
     turns = [[c.turn() for c in contestants] for _ in range(repeats)]
@@ -154,14 +155,14 @@ def _pair(name, unit, ours, peer, who, tokens, better='higher'):
 
 # %% ../../nbs/benchmarks/910_training.ipynb #0af604f0
 def measure_rows(
-    name,         # Preset, or 'tiny'
-    rows,         # B
-    seq_len,      # T
-    threads,      # Threads of torch
-    repeats,      # Turns of each
-    settings,     # Of the peer, those that are tried
-    memory=False, # Measure memory too, and gradient checkpointing
-):                # Iterator of `Measurement`
+    name:str,               # Preset, or 'tiny'
+    rows:int,               # B
+    seq_len:int,            # T
+    threads:int,            # Threads of torch
+    repeats:int,            # Turns of each
+    settings:Sequence[str], # Of the peer, those that are tried
+    memory:bool=False,      # Measure memory too, and gradient checkpointing
+)->Iterator[Measurement]:   # Iterator of `Measurement`
     "Everything about steps of one shape."
     from smollm_nb.model.config import flops_per_token
     tokens, shape = rows*seq_len, f'{rows}x{seq_len}'
@@ -187,12 +188,12 @@ def measure_rows(
 
 # %% ../../nbs/benchmarks/910_training.ipynb #a5d5c592
 def measure_auto(
-    name,    # Preset, 'laptop' or 'tiny'
-    rows,    # B
-    seq_len, # T
-    threads, # Threads of torch
-    repeats, # Turns of each
-)->Measurement: # auto_BxT: tokens per second with `dtype = auto` beside the better of the fixed precisions
+    name:str,    # Preset, 'laptop' or 'tiny'
+    rows:int,    # B
+    seq_len:int, # T
+    threads:int, # Threads of torch
+    repeats:int, # Turns of each
+)->Measurement:  # auto_BxT: tokens per second with `dtype = auto` beside the better of the fixed precisions
     "What the choice of precision by trial costs or saves."
     from smollm_nb.training import DTYPES
     with ExitStack() as stack:
@@ -201,10 +202,10 @@ def measure_auto(
         for c in field.values():
             c.turn()
         first = {d: c.turn()[0] for d, c in field.items()}
-        best = min(DTYPES, key=first.get)
+        best = min(DTYPES, key=first.__getitem__)
         close = ['auto', *(d for d in DTYPES if first[d] < 2*first[best])]
         seconds = dict(zip(close, (s for s, _ in race([field[d] for d in close], repeats))))
-    best, tokens = min(close[1:], key=seconds.get), rows*seq_len
+    best, tokens = min(close[1:], key=seconds.__getitem__), rows*seq_len
     return _pair(
         f'auto_{rows}x{seq_len}', 'tokens/s', tokens / seconds['auto'], tokens / seconds[best], f'dtype = {best}',
         tokens
@@ -213,7 +214,7 @@ def measure_auto(
 def training_measurements(
     name:str='smollm-135m', # Preset
     repeats:int=3,          # Turns of each
-):                          # Iterator of `Measurement`
+)->Iterator[Measurement]:   # Iterator of `Measurement`
     "step, mfu and peak_memory for one row of 2,048 tokens, step and mfu for four of 512; auto for the laptop's step."
     import os
     threads, settings = os.cpu_count() or 1, sensible_settings()
@@ -229,7 +230,7 @@ def profile_step(
     rows:int=1,             # B
     seq_len:int=2048,       # T
     threads:int=2,          # Threads of torch
-)->dict:                    # Seconds by kind of work
+)->dict[str, float]:        # Seconds by kind of work
     "One training step, taken apart by the profiler."
     from torch.profiler import ProfilerActivity, profile
     step = our_step(name, rows, seq_len, False, threads)
