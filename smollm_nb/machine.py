@@ -6,8 +6,9 @@ Docs: https://smollm-nb.github.io/smollm-nb/machine.html.md"""
 
 # %% auto #0
 __all__ = ['PACKAGES', 'LAYOUTS', 'usable_cores', 'usable_memory', 'versions', 'can_compile', 'Machine', 'this_machine',
-           'multiplies', 'packs', 'best_seconds', 'layout_seconds', 'measure_matrix_rate', 'matrix_rate',
-           'product_seconds', 'memory_rate', 'python_rate', 'fastest', 'Meter', 'peak_memory', 'keep_freed_memory']
+           'check_device', 'multiplies', 'packs', 'best_seconds', 'layout_seconds', 'measure_matrix_rate',
+           'matrix_rate', 'product_seconds', 'memory_rate', 'python_rate', 'fastest', 'Meter', 'peak_memory',
+           'keep_freed_memory']
 
 # %% ../nbs/030_machine.ipynb #2d5604c7
 import ctypes
@@ -25,6 +26,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Callable, Iterable
+from .files import UserError
 
 # %% ../nbs/030_machine.ipynb #869fbc0c
 def usable_cores(
@@ -118,6 +120,26 @@ def this_machine(
         gpus += ('mps',)
     return Machine(f'{platform.system()} {platform.machine()}', _processor(), torch.backends.cpu.get_cpu_capability(),
                    usable_cores(), usable_memory(), shutil.disk_usage(place).free, can_compile(), gpus)
+
+# %% ../nbs/030_machine.ipynb #4a4bb55b
+def check_device(
+    device:str, # cpu, cuda, cuda:N or mps
+    who:str,    # For the message, such as 'recipe laptop' or '--device'
+)->str:         # The same device
+    "A `UserError` for a device that PyTorch does not know or that this machine does not have."
+    import torch
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        wanted = torch.device('meta')
+    there = dict(cpu=1, cuda=torch.cuda.device_count(), mps=int(torch.backends.mps.is_available()))
+    if wanted.type not in there:
+        raise UserError(f'{who}: {device[:40]!r} is no device; use cpu, cuda, cuda:N (the N-th GPU, from 0) or mps')
+    if (wanted.index or 0) >= there[wanted.type]:
+        names = dict(cuda='CUDA GPU', mps='Apple GPU')
+        found = f'{there[wanted.type] or "no"} {names[wanted.type]}' if wanted.type in names else 'one processor'
+        raise UserError(f'{who}: device is {device}, and this machine has {found}; use cpu, or a machine that has it')
+    return device
 
 # %% ../nbs/030_machine.ipynb #13ac6a44
 def _works(product, dtype):

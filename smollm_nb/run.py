@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from .files import UserError, samples, write_json
+from .machine import check_device
 from .settings import Recipe, load_recipe, recipe_values
 from .stages import (Stage, choose_stages, is_done, lock_folder, partial_folder, plan_stages, read_begun,
                               read_manifest, run_stages, stage_records)
@@ -308,11 +309,13 @@ def evaluation_stage(recipe, run, out, progress):
     models = dict(untrained=untrained, trained=trained) | {
         n: load_model(run / 'tuning' / f)[0] for n, f in (('fine-tuned', 'sft'), ('preferences', 'dpo'))
     }
+    models = {n: m.to(recipe.device) for n, m in models.items()}
     pairs = {n: (m, tokenizer) for n, m in models.items()}
     if recipe.evaluation.reference:
-        pairs[recipe.evaluation.reference] = load_model(recipe.evaluation.reference)
+        reference, its_tokenizer = load_model(recipe.evaluation.reference)
+        pairs[recipe.evaluation.reference] = reference.to(recipe.device), its_tokenizer
     write_json(out/'bits_per_byte.json', _bits_rows(recipe, run, models, tokenizer, progress))
-    write_json(out/'texts.json', _sample_texts(trained, models['preferences'], tokenizer, recipe.seed))
+    write_json(out/'texts.json', _sample_texts(models['trained'], models['preferences'], tokenizer, recipe.seed))
     scores = _score_rows(recipe, pairs, out, progress)
     write_json(out/'scores.json', scores)
     return dict(scores=len(scores))
@@ -478,15 +481,6 @@ def _with_source(recipe, source):
     corpus = replace(recipe.corpus, sources=(look.kind,), source_path=str(Path(source).resolve()))
     return replace(recipe, corpus=corpus), look
 
-def _check_device(recipe):
-    import torch
-    kind = torch.device(recipe.device).type
-    if kind == 'cuda' and not torch.cuda.is_available():
-        raise UserError(
-            f'recipe {recipe.name}: device is {recipe.device}, and this machine has no CUDA GPU; take the recipe'
-            ' laptop, or run on a machine with GPUs'
-        )
-
 def _say_table(summary, run, seconds, say):
     best = {r['model']: r for r in summary['bits_per_byte']}
     say(f'\n{"model":<24}{"bits per byte":>14}{"± error":>10}')
@@ -574,7 +568,7 @@ def run_recipe(
         return {}
     if dry_run:
         return _show_plan(plan_stages(STAGES, recipe, run, only, first, last, force, verify), say)
-    _check_device(recipe)
+    check_device(recipe.device, f'recipe {recipe.name}')
     if training:
         _check_names(recipe)
     if force and size > 1:
