@@ -12,7 +12,8 @@ import os, shutil
 from pathlib import Path
 import torch
 from ..files import UserError, atomic_write
-from ..model.tokenizer import chat_prompt
+from ..model.lm import LanguageModel, SmolLM
+from ..model.tokenizer import Tokenizer, chat_prompt
 
 # %% ../../nbs/deploy/720_export.ipynb #c78c7cc5
 FORMATS = ('hf',)
@@ -53,13 +54,13 @@ def _card_name(folder):
 
 # %% ../../nbs/deploy/720_export.ipynb #e8c78506
 def export_model(
-    model,             # A `SmolLM`
-    tokenizer,         # Its `Tokenizer`
-    folder,            # Target folder; files of the export's names are replaced, all others stay
+    model:SmolLM,        # On any device
+    tokenizer:Tokenizer, # Its tokenizer
+    folder:str|Path,     # Target folder; files of the export's names are replaced, all others stay
     format:str='hf',   # 'hf': the hub's layout
     name:str='smollm_nb model', # Title of the card
     facts:dict|None=None,       # Rows of the card
-):
+)->None:
     "Write a model as other tools read it; `UserError` for an unknown format. A README.md of others is kept."
     if format not in FORMATS:
         raise UserError(f'format {format!r} is unknown; use {", ".join(FORMATS)}')
@@ -77,26 +78,28 @@ def export_model(
         shutil.rmtree(tmp, ignore_errors=True)
 
 # %% ../../nbs/deploy/720_export.ipynb #9b2287ba
+def _same_chat(folder, tokenizer, text):
+    "Ids of a chat, if transformers reads the same from the folder."
+    from transformers import AutoTokenizer
+    messages, theirs = [dict(role='user', content=text)], AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer.encode(chat_prompt(messages, system=tokenizer.system))
+    prompt = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    if ids != theirs(prompt, add_special_tokens=False)['input_ids']:
+        raise UserError(f'{folder}: transformers reads the same chat as other tokens; export again')
+    return ids
+
 def check_export(
-    folder,    # An exported folder
-    model,     # The model it was made from
-    tokenizer, # Its tokenizer
+    folder:str|Path,      # An exported folder
+    model:LanguageModel,  # The model it was made from, on any device
+    tokenizer:Tokenizer,  # Its tokenizer
     text:str='def area(width, height):\n    return width * height\n', # What both sides read
-)->float:      # Largest absolute difference of a logit
+)->float:                 # Largest absolute difference of a logit
     "Load a folder with transformers and compare it with the model in memory."
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
     logging.disable_progress_bar()
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    their_tokenizer = AutoTokenizer.from_pretrained(folder)
-    messages = [dict(role='user', content=text)]
-    ids = tokenizer.encode(chat_prompt(messages, system=tokenizer.system))
-    their_ids = their_tokenizer(
-        their_tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True),
-        add_special_tokens=False,
-    )['input_ids']
-    if ids != their_ids:
-        raise UserError(f'{folder}: transformers reads the same chat as other tokens; export again')
-    x = torch.tensor([ids[:model.config.max_position_embeddings]])
+    x = torch.tensor([_same_chat(folder, tokenizer, text)[:model.config.max_position_embeddings]])
     with torch.no_grad():
-        return (theirs(x).logits - model(x).float()).abs().max().item()
+        ours = model(x.to(model.device)).float().cpu()
+        return (theirs(x).logits - ours).abs().max().item()

@@ -8,6 +8,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/tuning/dpo.html.md"""
 __all__ = ['reward_margin', 'dpo_loss', 'sequence_logprobs', 'dpo']
 
 # %% ../../nbs/tuning/520_dpo.ipynb #e7ec2c22
+from collections.abc import Callable, Sequence
+from pathlib import Path
 import torch
 import torch.nn.functional as F
 from ..files import UserError
@@ -61,42 +63,51 @@ def _reference(model, padded, lengths, dtype):
         found[:, items] = sums.view(2, -1).cpu()
     return found
 
-def dpo(
-    model:SmolLM,            # Changed in place; as it is now, it is the reference
-    tokenizer:Tokenizer,     # The model's
-    pairs,                   # Rows with 'chosen' and 'rejected' conversations
-    settings:TuningSettings, # dpo_* and max_length
-    seed:int=0,              # Order of the pairs
-    progress:bool=True,      # Show a progress bar
-    out=None,                # Folder for log and checkpoints, from which a run goes on; None: nothing is written
-    dtype:str='float32',     # Compute precision: float32, bfloat16, or auto
-    group:Group=Group(),     # Processes that share the steps
-    evaluate=None,           # Function of the model that returns numbers by name, for the log
-)->list[dict]:               # step, loss, learning_rate, grad_norm, …
-    "Direct preference optimization."
-    longest = min(settings.max_length, model.config.max_position_embeddings)
+def _encoded(tokenizer, pairs, longest):
+    "Both conversations of each pair, where both have something to learn."
     rows = [[encode_chat(tokenizer, p[side], longest) for side in ('chosen', 'rejected')] for p in pairs]
     rows = [r for r in rows if all(any(t != -100 for t in targets) for _, targets in r)]
     if not rows:
         raise UserError(
             'no preference pair has an assistant turn within tuning.max_length tokens; give longer ones or raise it'
         )
+    return rows
+
+def _loss(beta):
+    "The loss of `dpo_loss` for `fit`: a pair counts by its weight, and an empty pass is a pair without weight."
+    def loss(model, part, count):
+        ids, targets, reference, weight = part
+        chosen, rejected = sequence_logprobs(model, ids, targets).chunk(2)
+        margin = reward_margin(chosen, rejected, reference[0], reference[1], beta)
+        return -(F.logsigmoid(margin)*weight).sum()/count
+    return loss
+
+# %% ../../nbs/tuning/520_dpo.ipynb #bc2bbf5d
+def dpo(
+    model:SmolLM,            # Changed in place, on its device; as it is now, it is the reference
+    tokenizer:Tokenizer,     # The model's
+    pairs:Sequence[dict],    # Rows with 'chosen' and 'rejected' conversations
+    settings:TuningSettings, # dpo_* and max_length
+    seed:int=0,              # Order of the pairs
+    progress:bool=True,      # Show a progress bar
+    out:str|Path|None=None,  # Folder for log and checkpoints, from which a run goes on; None: nothing is written
+    dtype:str='float32',     # Compute precision: float32, bfloat16, or auto
+    group:Group=Group(),     # Processes that share the steps
+    evaluate:Callable[[SmolLM],dict[str,float]]|None=None, # Numbers by name, for the log
+)->list[dict]:               # step, loss, learning_rate, grad_norm, …
+    "Direct preference optimization."
+    s = settings
+    rows = _encoded(tokenizer, pairs, min(s.max_length, model.config.max_position_embeddings))
     lengths = [2*max(len(ids) for ids, _ in r) for r in rows]   # a pair is two rows
     def padded(items): return pad_batch([rows[i][side] for side in (0, 1) for i in items], tokenizer.pad_token_id)
     dtype = chosen_dtype(dtype, model, lambda: padded(passes(range(len(rows)), lengths, 0, 1)[0])[0], out, group)
     reference = _reference(model, padded, lengths, dtype)
-    steps = batches(len(rows), settings.dpo_batch_size, settings.dpo_epochs, seed)
+    steps = batches(len(rows), s.dpo_batch_size, s.dpo_epochs, seed)
     def own(step, rank, size):
-        # an empty pass is a pair without weight
         return [
             (*padded(p or [0]), reference[:, p or [0]], torch.full((len(p or [0]),), float(bool(p))))
             for p in passes(steps[step], lengths, rank, size)
         ]
-    def loss(model, part, count):
-        ids, targets, ref, weight = part
-        margin = reward_margin(*sequence_logprobs(model, ids, targets).chunk(2), *ref, beta=settings.dpo_beta)
-        return -(F.logsigmoid(margin)*weight).sum()/count
-    loop = tuning_settings(len(steps), settings.dpo_learning_rate, 0.1, 'preferences', dtype)
-    return fit(
-        model, own, loss, lambda part: part[3].sum(), loop, tuning_optimizer, out, group, evaluate, progress
-    )
+    loop = tuning_settings(len(steps), s.dpo_learning_rate, 0.1, 'preferences', dtype)
+    def count(part): return part[3].sum()
+    return fit(model, own, _loss(s.dpo_beta), count, loop, tuning_optimizer, out, group, evaluate, progress)
