@@ -8,6 +8,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/optimizer.html.md"""
 __all__ = ['make_optimizer', 'set_learning_rate', 'optimizer_tensors', 'load_optimizer_tensors']
 
 # %% ../../nbs/training/320_optimizer.ipynb #f3679ed7
+from collections.abc import Mapping
 import torch
 from ..files import UserError
 from ..settings import TrainingSettings
@@ -15,7 +16,7 @@ from .distributed import like, whole_copy
 
 # %% ../../nbs/training/320_optimizer.ipynb #4d71fc80
 def make_optimizer(
-    model,                      # Module whose parameters are trained
+    model:torch.nn.Module,      # Its parameters are trained
     settings:TrainingSettings,  # Learning rate, betas, epsilon, weight decay
 )->torch.optim.AdamW:           # Fused; one group with every parameter
     "AdamW as SmolLM was trained with: decay on all tensors, norms and embeddings included."
@@ -23,19 +24,19 @@ def make_optimizer(
                              eps=settings.epsilon, weight_decay=settings.weight_decay, fused=True)
 
 def set_learning_rate(
-    optimizer, # A torch optimizer
+    optimizer:torch.optim.Optimizer, # Of any kind
     rate:float # Learning rate of the next update
-):
+)->None:
     "Set the learning rate of every group."
     for group in optimizer.param_groups:
         group['lr'] = rate
 
 # %% ../../nbs/training/320_optimizer.ipynb #c0818bee
 def optimizer_tensors(
-    model,     # Module the optimizer trains
-    optimizer, # Its AdamW
-    keep:bool=True, # False: only help the other processes to gather
-)->dict[str,torch.Tensor]: # Copies of 'name.exp_avg', 'name.exp_avg_sq' and 'name.step' of updated parameters
+    model:torch.nn.Module,           # Its parameters are trained
+    optimizer:torch.optim.Optimizer, # Its AdamW
+    keep:bool=True, # False: only help the other processes to gather; all values are None then
+)->dict[str,torch.Tensor|None]: # Copies of 'name.exp_avg', 'name.exp_avg_sq' and 'name.step' of updated parameters
     "The optimizer's state as named tensors, ready for safetensors."
     return {
         f'{name}.{key}': whole_copy(value, keep)
@@ -44,17 +45,17 @@ def optimizer_tensors(
     }
 
 def load_optimizer_tensors(
-    model,                           # Module the optimizer trains
-    optimizer,                       # Its AdamW, freshly made
-    tensors:dict[str,torch.Tensor],  # From `optimizer_tensors`
-):
+    model:torch.nn.Module,           # Its parameters are trained
+    optimizer:torch.optim.Optimizer, # Its AdamW, freshly made
+    tensors:Mapping[str,torch.Tensor|None], # From `optimizer_tensors`
+)->None:
     "Put a saved state back; a missing or misshapen tensor is a `UserError` that names it."
     for name, p in model.named_parameters():
         state = {}
         for key, shape in (('step', ()), ('exp_avg', p.shape), ('exp_avg_sq', p.shape)):
             value = tensors.get(f'{name}.{key}')
-            found = None if value is None else tuple(value.shape)
-            if found != tuple(shape):
+            if value is None or value.shape != shape:
+                found = None if value is None else tuple(value.shape)
                 raise UserError(
                     f'optimizer state {name}.{key}: expected shape {tuple(shape)}, found {found}; this checkpoint'
                     ' belongs to another model, start again with --force'
