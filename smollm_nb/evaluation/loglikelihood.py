@@ -8,18 +8,21 @@ Docs: https://smollm-nb.github.io/smollm-nb/evaluation/loglikelihood.html.md"""
 __all__ = ['ScoreError', 'encode_pair', 'cut_to_window', 'score_choices', 'loglikelihood', 'loglikelihoods']
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #7dddb0a6
+from collections.abc import Sequence
 import torch
 from .trees import tree_logprobs
 from ..files import UserError
+from ..model.lm import LanguageModel
 from ..model.open import CausalModel, encode_alone
+from ..model.tokenizer import TextTokenizer
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #d9ed0219
 class ScoreError(UserError):
     "A request that cannot be scored."
 
 def encode_pair(
-    tokenizer,        # As in `encode_alone`
-    context,          # What the model reads, a text or its ids; '' starts from the end-of-text token
+    tokenizer:TextTokenizer, # As in `encode_alone`
+    context:str|list[int], # What the model reads, a text or its ids; '' starts from the end-of-text token
     continuation:str, # What is weighed; not empty
 )->tuple[list[int],list[int]]: # Ids of context and of continuation
     "Encode the whole, then cut where the context's own encoding ends."
@@ -40,7 +43,11 @@ def encode_pair(
     return ids[:cut], ids[cut:]
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #18fd73dc
-def cut_to_window(context, continuation, window):
+def cut_to_window(
+    context:list[int],      # Ids that are read
+    continuation:list[int], # Ids that are weighed
+    window:int,             # Most tokens that the model reads
+)->tuple[list[int],list[int]]: # Context without what does not fit on its left, and the continuation
     "Keep the last `window` inputs; the last token of all is only predicted, never read."
     if len(continuation) > window:
         raise ScoreError(
@@ -50,9 +57,9 @@ def cut_to_window(context, continuation, window):
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #a7206aaf
 def score_choices(
-    logprobs,  # Log-likelihood of each choice, in nats
-    choices,   # The choices' texts
-    tokens,    # How many tokens each choice has
+    logprobs:Sequence[float], # Log-likelihood of each choice, in nats
+    choices:Sequence[str],    # The choices' texts
+    tokens:Sequence[int],     # How many tokens each choice has
 )->dict[str,int]: # Metric to index of the choice that wins; the first of equals
     "Which choice wins: by sum (`acc`), per character without its first space (`acc_norm`), per byte, per token."
     texts = [c.removeprefix(' ') for c in choices]
@@ -65,27 +72,27 @@ def score_choices(
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #92183a63
 @torch.inference_mode()
 def loglikelihood(
-    model,            # A `SmolLM`, or any transformers causal LM
-    tokenizer,        # Has encode(text) -> ids and eos_token_id
-    context,          # What the model reads
+    model:LanguageModel, # A `SmolLM`, or any transformers causal LM
+    tokenizer:TextTokenizer, # Has encode(text) -> ids and eos_token_id
+    context:str|list[int], # What the model reads
     continuation:str, # What is weighed
 )->float:             # Sum of log p(token | everything before it) over the continuation, in nats
     "Log-likelihood of one continuation after its context, in one forward pass."
-    model = CausalModel(model)
-    ctx, cont = cut_to_window(*encode_pair(tokenizer, context, continuation), model.window)
-    ids = torch.tensor([ctx + cont], device=model.device)
+    causal = CausalModel(model)
+    ctx, cont = cut_to_window(*encode_pair(tokenizer, context, continuation), causal.window)
+    ids = torch.tensor([ctx + cont], device=causal.device)
     targets = ids[:, 1:].clone()
     targets[:, :len(ctx) - 1] = -100 # the context is read, not weighed
-    return model.target_logprobs(ids[:, :-1], targets).cpu().double().sum().item()
+    return causal.target_logprobs(ids[:, :-1], targets).cpu().double().sum().item()
 
 # %% ../../nbs/evaluation/420_loglikelihood.ipynb #058da6c0
 def loglikelihoods(
-    model,                  # A `SmolLM`, or any transformers causal LM
-    tokenizer,              # Has encode(text) -> ids and eos_token_id
-    requests,               # Pairs (context, continuation)
+    model:LanguageModel,    # A `SmolLM`, or any transformers causal LM
+    tokenizer:TextTokenizer, # Has encode(text) -> ids and eos_token_id
+    requests:Sequence[tuple[str|list[int], str]], # Pairs (context, continuation)
     batch_tokens:int|None=None, # Padded tokens per forward pass; None: chosen for the model's device
     progress:bool=False,    # Show a progress bar
-    cut:list|None=None,     # Receives the indices of requests whose context was cut from the left
+    cut:list[int]|None=None,     # Receives the indices of requests whose context was cut from the left
 )->list[float]:             # Sum of log p(token | everything before it) over each continuation, in nats
     "Log-likelihood of each continuation after its context."
     encoded, window = [encode_pair(tokenizer, *r) for r in requests], CausalModel(model).window

@@ -9,11 +9,15 @@ __all__ = ['accuracy', 'bootstrap_error', 'paired', 'items_needed', 'above_chanc
 
 # %% ../../nbs/evaluation/415_statistics.ipynb #e53b0a79
 import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 from ..files import UserError
+if TYPE_CHECKING:
+    import numpy as np
 
 # %% ../../nbs/evaluation/415_statistics.ipynb #15ca997e
 def accuracy(
-    right, # One value per item, from 0 to 1
+    right:Sequence[float], # One value per item, from 0 to 1
 )->tuple[float,float]: # Mean and its standard error
     "Mean of the items' values and its standard error, which for zeros and ones is the binomial one."
     n = len(right)
@@ -24,8 +28,8 @@ def accuracy(
 
 # %% ../../nbs/evaluation/415_statistics.ipynb #38558e8e
 def bootstrap_error(
-    values,             # One value per item
-    metric=None,        # Function of an array of values; None: the mean
+    values:"Sequence[float]|np.ndarray", # One value per item
+    metric:Callable[[Any], Any]|None=None, # Function of an array of values; None: the mean
     resamples:int=1000, # Samples that are drawn
     seed:int=0,         # Of the random choice
 )->float:               # Standard error of the metric
@@ -40,8 +44,8 @@ def bootstrap_error(
 
 # %% ../../nbs/evaluation/415_statistics.ipynb #a9ab9b18
 def paired(
-    a, # One value per item, of one model
-    b, # Of another model, on the same items in the same order
+    a:Sequence[float], # One value per item, of one model
+    b:Sequence[float], # Of another model, on the same items in the same order
 )->tuple[float,float]: # Mean of b - a, and its standard error
     "How much better a model is, item by item."
     import numpy as np
@@ -65,7 +69,7 @@ def items_needed(
 def above_chance(
     score:float,  # Share of items that are right
     stderr:float, # Its standard error
-    choices:int,  # Choices of each item, of which one is right
+    choices:float, # Choices of each item, of which one is right; for a mixture 1 over the chance of guessing
 )->tuple[float,float]: # Chance-corrected score and its standard error
     "Score with guessing at 0 and perfection at 1."
     chance = 1/choices
@@ -73,17 +77,17 @@ def above_chance(
 
 # %% ../../nbs/evaluation/415_statistics.ipynb #63449235
 def ratio_of_sums(
-    tops,    # One number per unit, such as bits of each document
-    bottoms, # One number per unit, such as its bytes; their sum is not 0
+    tops:Sequence[float],    # One number per unit, such as bits of each document
+    bottoms:Sequence[float], # One number per unit, such as its bytes; their sum is not 0
 )->tuple[float,float]: # Sum over sum, and its standard error with the units as independent; infinite for one unit
     "A ratio of sums and its standard error."
     import numpy as np
-    tops, bottoms = np.asarray(tops, float), np.asarray(bottoms, float)
-    n, ratio = len(tops), tops.sum()/bottoms.sum()
+    top, bottom = np.asarray(tops, float), np.asarray(bottoms, float)
+    n, ratio = len(top), top.sum()/bottom.sum()
     if n < 2:
         return float(ratio), math.inf
-    residual = tops - ratio*bottoms
-    return float(ratio), float(math.sqrt(n/(n - 1)*(residual**2).sum())/bottoms.sum())
+    residual = top - ratio*bottom
+    return float(ratio), float(math.sqrt(n/(n - 1)*(residual**2).sum())/bottom.sum())
 
 # %% ../../nbs/evaluation/415_statistics.ipynb #bef4490d
 def clustered_accuracy(
