@@ -11,13 +11,16 @@ __all__ = ['BATCH_TOKENS', 'BitsPerByte', 'pooled', 'compare', 'windows', 'bits_
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #5e2abb4f
 import gzip, math
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from .statistics import ratio_of_sums
 from ..files import UserError
+from ..model.lm import LanguageModel
 from ..model.open import CausalModel, encode_alone
+from ..model.tokenizer import TextTokenizer
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #c792ed9a
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class BitsPerByte:
     bytes: np.ndarray   # (documents,) size in UTF-8
 
 def pooled(
-    nats,  # (documents,) minus log-probability of each document
-    sizes, # (documents,) bytes of each document
+    nats:Sequence[float]|np.ndarray,  # (documents,) minus log-probability of each document
+    sizes:Sequence[float]|np.ndarray, # (documents,) bytes of each document
 )->BitsPerByte: # Ratio of the sums
     "Bits per byte of a set of documents, with the standard error of a ratio of sums."
     nats, sizes = np.asarray(nats, float), np.asarray(sizes, float)
@@ -68,9 +71,9 @@ def windows(
 
 BATCH_TOKENS = 2048 # inputs of one batch; bounds the memory of its logits
 
-def _batches(spans, tokens):
+def _batches(spans: Iterable[tuple], tokens: int) -> Iterator[list[tuple]]:
     "Windows of similar length together, at most `tokens` inputs with their padding."
-    batch = []
+    batch: list[tuple] = []
     for s in sorted(spans, key=lambda s: s[1] - s[2]):
         if batch and (len(batch) + 1)*(batch[0][2] - batch[0][1]) > tokens:
             yield batch
@@ -80,7 +83,7 @@ def _batches(spans, tokens):
         yield batch
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #dfbe8355
-def _padded(ids, batch):
+def _padded(ids: Sequence[list[int]], batch: Iterable[tuple]) -> tuple[torch.Tensor, torch.Tensor]:
     "Inputs of a batch of windows, and the targets that count; -100 where nothing is asked."
     rows, wanted = [], []
     for d, start, end, first in batch:
@@ -91,21 +94,21 @@ def _padded(ids, batch):
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #df75e708
 @torch.inference_mode()
 def bits_per_byte(
-    model,         # A `SmolLM` or transformers causal LM
-    tokenizer,     # A `Tokenizer`, or one of transformers; has eos_token_id
-    texts,         # Held-out documents, encoded literally as training documents are
-    seq_len:int,   # Inputs per window
+    model:LanguageModel, # A `SmolLM` or transformers causal LM
+    tokenizer:TextTokenizer, # A `Tokenizer`, or one of transformers
+    texts:Sequence[str], # Held-out documents, encoded literally as training documents are
+    seq_len:int,         # Inputs per window
     progress:bool=False, # Show a progress bar
 )->BitsPerByte:    # Over all documents
     "Bits per byte of documents under a neural model."
     from tqdm.auto import tqdm
-    model = CausalModel(model)
+    scored = CausalModel(model)
     ids = [[tokenizer.eos_token_id] + encode_alone(tokenizer, t, literal=True) for t in texts]
     spans, nats = [(d, *w) for d, i in enumerate(ids) for w in windows(len(i) - 1, seq_len)], [0.]*len(ids)
     with tqdm(total=len(spans), desc='bits per byte', unit='window', disable=not progress) as bar:
         for batch in _batches(spans, BATCH_TOKENS):
-            inputs, targets = (t.to(model.device) for t in _padded(ids, batch))
-            each = model.target_logprobs(inputs, targets).cpu().double() # some GPUs have no float64
+            inputs, targets = (t.to(scored.device) for t in _padded(ids, batch))
+            each = scored.target_logprobs(inputs, targets).cpu().double() # some GPUs have no float64
             for (d, *_), row in zip(batch, each):
                 nats[d] -= row.sum().item()
             bar.update(len(batch))
@@ -115,14 +118,14 @@ def bits_per_byte(
 class Unigram:
     "Token frequencies with one added to each count."
     def __init__(self,
-        documents,      # Token lists to count
+        documents:Iterable[Sequence[int]], # Token lists to count
         vocab_size:int, # Entries of the tokenizer
     ):
         counts = np.bincount([t for d in documents for t in d], minlength=vocab_size) + 1
         self.p = counts/counts.sum()
 
     def nats(self,
-        ids, # Tokens of one document
+        ids:Sequence[int], # Tokens of one document
     )->float: # Minus its log-probability
         "Minus log-probability of a document."
         return float(-np.log(self.p[np.asarray(ids, int)]).sum())
@@ -131,12 +134,14 @@ class Unigram:
 class Trigram:
     "Counts of pairs and triples, smoothed by Witten and Bell's rule."
     def __init__(self,
-        documents,      # Token lists to count
+        documents:Sequence[Sequence[int]], # Token lists to count
         vocab_size:int, # Entries of the tokenizer
         start:int=0,    # Token that stands before each document
     ):
         self.unigram, self.start = Unigram(documents, vocab_size), start
-        self.counts, self.seen, self.kinds = [Counter(), Counter()], [Counter(), Counter()], [Counter(), Counter()]
+        self.counts: list[Counter[tuple[int,...]]] = [Counter(), Counter()] # of pairs and of triples
+        self.seen: list[Counter[tuple[int,...]]] = [Counter(), Counter()]   # how often a context occurred
+        self.kinds: list[Counter[tuple[int,...]]] = [Counter(), Counter()]  # how many different tokens followed it
         for d in documents:
             ids = [start, start, *d]
             for k in (1, 2):
@@ -147,8 +152,8 @@ class Trigram:
                 kinds[gram[:-1]] += 1
 
     def p(self,
-        context, # Up to two tokens before
-        token,   # The next token
+        context:Sequence[int], # Up to two tokens before
+        token:int,   # The next token
     )->float:    # Probability
         "Probability of a token after a context."
         context = tuple(context)[-2:]
@@ -159,7 +164,7 @@ class Trigram:
         return (self.counts[k][context + (token,)] + kinds*lower)/(seen + kinds) if seen else lower
 
     def nats(self,
-        ids, # Tokens of one document
+        ids:Sequence[int], # Tokens of one document
     )->float: # Minus its log-probability
         "Minus log-probability of a document."
         ids = [self.start, self.start, *ids]
@@ -167,7 +172,7 @@ class Trigram:
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #20528abd
 def gzip_bits_per_byte(
-    texts, # Held-out documents
+    texts:Sequence[str], # Held-out documents
 )->BitsPerByte: # 8 × packed size / size
     "What a general packer needs for each document on its own."
     packed = [len(gzip.compress(t.encode(), 9, mtime=0)) for t in texts]

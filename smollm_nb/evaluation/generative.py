@@ -10,8 +10,10 @@ __all__ = ['CompletionError', 'cut_at', 'normalize_answer', 'matches_alias', 'gs
 
 # %% ../../nbs/evaluation/430_generative.ipynb #27405395
 import difflib, re, string
+from collections.abc import Iterable
+from typing import Any
 from .jail import Outcome, run_programs
-from .tasks import CODE_STOPS, TRIVIA_STOPS
+from .tasks import task_form
 from ..files import UserError
 
 # %% ../../nbs/evaluation/430_generative.ipynb #b191c8da
@@ -19,9 +21,9 @@ class CompletionError(UserError):
     "A completion or an item that cannot be scored."
 
 def cut_at(
-    text:str,  # What a model wrote
-    stop,      # Strings that end it
-)->str:        # The text before the first of them
+    text:str,            # What a model wrote
+    stop:Iterable[str],  # Strings that end it
+)->str:                  # The text before the first of them
     "Text up to the first stop string."
     return text[:min((text.find(s) for s in stop if s in text), default=len(text))]
 
@@ -34,7 +36,7 @@ def normalize_answer(
     return ' '.join(re.sub(r'\b(a|an|the)\b', ' ', text).split()) if articles else text.strip()
 
 # %% ../../nbs/evaluation/430_generative.ipynb #32a5505b
-def _field(doc, *names):
+def _field(doc: Any, *names: str) -> Any:
     "A field of an item, given by its path of names."
     found = doc
     for name in names:
@@ -54,7 +56,7 @@ def matches_alias(
     doc:dict,       # TriviaQA item; `answer.aliases` counts
 )->bool:            # Verdict
     "Is the answer one of the accepted ones?"
-    said = normalize_answer(cut_at(completion, TRIVIA_STOPS))
+    said = normalize_answer(cut_at(completion, task_form('triviaqa').stop))
     return said != '' and said in {normalize_answer(a) for a in _field(doc, 'answer', 'aliases')}
 
 # %% ../../nbs/evaluation/430_generative.ipynb #8cf18a0c
@@ -118,7 +120,7 @@ def humaneval_program(
     doc:dict,       # HumanEval item
 )->str:             # The function, and what the prompt has before it
     "Prompt and completion up to the function's end."
-    return _field(doc, 'prompt') + cut_at(completion, CODE_STOPS) + '\n'
+    return _field(doc, 'prompt') + cut_at(completion, task_form('humaneval').stop) + '\n'
 
 def humaneval_judge(
     doc:dict, # HumanEval item
@@ -128,10 +130,10 @@ def humaneval_judge(
     return name, f'{prompt}\n\n{name} = candidate\n\n{test}\n\ncheck(candidate)\n'
 
 def score_code(
-    completions,   # Texts that a model wrote after the prompt of one item
+    completions:Iterable[str], # Texts that a model wrote after the prompt of one item
     doc:dict,      # HumanEval item
     workers:int=1, # How many run at the same time
-    **limits,      # As in `run_program`
+    **limits:Any,  # As in `run_program`
 )->list[Outcome]:  # One per completion; 'passed' counts
     "Run completions of a HumanEval item against its tests, which each completion cannot reach."
     return run_programs([humaneval_program(c, doc) for c in completions], workers, judge=humaneval_judge(doc), **limits)

@@ -9,10 +9,12 @@ __all__ = ['CHILD', 'PROGRAMS', 'SandboxError', 'Outcome', 'run_program', 'run_p
 
 # %% ../../../nbs/evaluation/435_jail.ipynb #a474f18d
 import json, os, selectors, signal, subprocess, sys, tempfile, time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 import smollm_nb
 from ...files import UserError
 
@@ -58,6 +60,7 @@ def _jail(isolation):
             )
         finally:
             os.close(write)
+        assert proc.stdin and proc.stdout and proc.stderr   # all three are pipes
         try:
             yield proc, report
         finally:
@@ -156,7 +159,7 @@ def run_program(
     )
     name, tests = judge or (None, None)
     files, entry = ({'tests.py': tests}, [name]) if judge else ({}, [])
-    job = dict(
+    job: dict[str,Any] = dict(
         files={'program.py': source, 'stdin': stdin} | files, mode='judge' if judge else 'run', entry=entry,
         runner=PROGRAMS.read_text(encoding='utf-8'), limits=limits, python=os.path.realpath(sys.executable),
         home=sys.base_prefix, environment=_ENVIRONMENT
@@ -173,10 +176,10 @@ def run_program(
 
 # %% ../../../nbs/evaluation/435_jail.ipynb #42c300a8
 def run_programs(
-    sources,             # Python texts
+    sources:Sequence[str], # Python texts
     workers:int=1,       # How many run at the same time
     progress:bool=False, # Show a progress bar
-    **limits,            # As in `run_program`
+    **limits:Any,        # As in `run_program`
 )->list[Outcome]:        # One per program, in order
     "Run programs side by side, each in a sandbox of its own."
     from tqdm.auto import tqdm

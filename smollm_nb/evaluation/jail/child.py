@@ -18,15 +18,15 @@ import ctypes, json, os, resource, select, signal, struct, sys, time
 # %% ../../../nbs/evaluation/436_jail_child.ipynb #75f3467b
 libc = ctypes.CDLL(None, use_errno=True)
 
-def call(name, *args):
+def call(name: str, *args: object) -> None:
     "Call the C library; a failure is an OSError that names the call."
-    args = [a.encode() if isinstance(a, str) else ctypes.c_ulong(a) if isinstance(a, int) else a for a in args]
-    if getattr(libc, name)(*args) == -1:
+    given = [a.encode() if isinstance(a, str) else ctypes.c_ulong(a) if isinstance(a, int) else a for a in args]
+    if getattr(libc, name)(*given) == -1:
         raise OSError(ctypes.get_errno(), f'{name}: {os.strerror(ctypes.get_errno())}')
 
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 
-def separate():
+def separate() -> None:
     "Enter namespaces of one's own."
     call('unshare', NEWNS | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET)
 
@@ -36,7 +36,7 @@ MOUNT_SETATTR, HERE, ALL_BELOW, READONLY, NOSUID = 442, -100, 0x8000, 1, 2   # 4
 SYSTEM = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/usr', '/etc/ld.so.cache', '/nix/store', '/dev/null',
           '/dev/urandom']
 
-def show(path):
+def show(path: str) -> None:
     "Make a file or folder of the old root visible at the same place in the new one."
     old = '/old' + path
     if os.path.exists(path) or not os.path.exists(old):
@@ -49,7 +49,7 @@ def show(path):
         open(path, 'w').close()
     call('mount', old, path, None, BIND | RECURSIVE, None)
 
-def new_root(python, folder_bytes):
+def new_root(python: str, folder_bytes: int) -> None:
     "A root of the system's programs, Python and an empty folder, of which only the folder can be written."
     with open('/proc/sys/user/max_user_namespaces', 'w') as f:
         f.write('0')
@@ -86,7 +86,7 @@ SOCKETPAIR, FCNTL = (53, 199), (72, 25)
 NOBODY, SET_NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER = 65534, 38, 22, 2
 
 # %% ../../../nbs/evaluation/436_jail_child.ipynb #6a017a47
-def filter_rules(machine):
+def filter_rules(machine: str) -> list[tuple[int, int, int, int]]:
     "Instructions (operation, passed over if true, passed over if false, operand) of the filter."
     if machine not in PROCESSORS:
         raise OSError(f'no filter for a {machine} processor')
@@ -100,14 +100,14 @@ def filter_rules(machine):
     rules += [(EQUAL, 0, 3, FCNTL[column]), (LOAD, 0, 0, SECOND), (EQUAL, 0, 1, SET_PIPE_SIZE), NOT_PERMITTED]
     return [*rules, ALLOW]
 
-def refuse_calls():
+def refuse_calls() -> None:
     "Give this process, and all that it starts, the filter."
     rules = filter_rules(os.uname().machine)
     code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *r) for r in rules))
     call('prctl', SET_SECCOMP, FILTER, struct.pack('HxxxxxxP', len(rules), ctypes.addressof(code)), 0, 0)
 
 # %% ../../../nbs/evaluation/436_jail_child.ipynb #dfdc3059
-def confine(limits, alone):
+def confine(limits: dict, alone: bool) -> None:
     "Give up rights and set the limits of this process and of all that it starts."
     if alone:
         os.setsid()                                 # no group in common with processes of ours
@@ -127,7 +127,7 @@ def confine(limits, alone):
         resource.setrlimit(getattr(resource, 'RLIMIT_' + name), (most, most))
 
 # %% ../../../nbs/evaluation/436_jail_child.ipynb #9972584e
-def _become_program(job, read, write, alone):
+def _become_program(job: dict, read: int, write: int, alone: bool) -> None:
     "Turn this process into the program."
     os.dup2(os.open('stdin', os.O_RDONLY), 0)
     os.unlink('stdin')
@@ -137,7 +137,7 @@ def _become_program(job, read, write, alone):
     command = [job['python'], '-s', '-S', '-P', '-c', job['runner'], job['mode'], str(read), str(write), *job['entry']]
     os.execve(job['python'], command, job['environment'])
 
-def start(job, alone):
+def start(job: dict, alone: bool) -> tuple[int, int, bytes]:
     "Start the program; returns its process, and the pipe and token by which it says that it came to its end."
     for name, text in job['files'].items():
         with open(name, 'w', encoding='utf-8', errors='replace') as f:
@@ -162,7 +162,7 @@ def start(job, alone):
     return child, heard, token
 
 # %% ../../../nbs/evaluation/436_jail_child.ipynb #e58978ec
-def watch(child, seconds):
+def watch(child: int, seconds: float) -> tuple[int|None, float]:
     "Wait for the program, for its time to be over, or for the caller to close the pipe or to die."
     end = time.monotonic() + seconds
     while time.monotonic() < end and not select.select([0], [], [], 0.005)[0]:
@@ -173,7 +173,7 @@ def watch(child, seconds):
                 return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
     return None, 0.
 
-def supervise(job, report, alone):
+def supervise(job: dict, report: int, alone: bool) -> None:
     "Run the program and report how it ended."
     child, heard, token = start(job, alone)
     code, cpu = watch(child, job['limits']['seconds'])
@@ -185,7 +185,7 @@ def supervise(job, report, alone):
     os.write(report, json.dumps(dict(exit=code, cpu=cpu, done=done)).encode())
 
 # %% ../../../nbs/evaluation/436_jail_child.ipynb #24a505ab
-def main(alone, report):
+def main(alone: bool, report: int) -> None:
     "Wait for a job on the standard input, run it, and end with everything that it started."
     os.set_inheritable(report, False)               # the program must not write reports about itself
     try:

@@ -21,7 +21,7 @@ def _compiled(name):
     with open(name, encoding='utf-8') as f:
         return compile(f.read(), name, 'exec')
 
-def run(read, write):
+def run(read: int, write: int) -> None:
     "Run the program, then send the token."
     token = os.read(read, 16)
     os.close(read)
@@ -30,27 +30,31 @@ def run(read, write):
     os.write(write, token)
 
 # %% ../../../nbs/evaluation/437_jail_programs.ipynb #533be66e
-def literal(x):
+def _items(kind, x):
+    "Items as the plain kind gives them, whatever a subclass says."
+    return kind.__iter__(x)
+
+def literal(x: object) -> str:
     "A plain value as a line of Python; an object of a subclass is sent as the plain kind that it extends."
     if x is None:
         return 'None'
-    for kind in (bool, int, str, bytes):
-        if isinstance(x, kind):
-            return kind.__repr__(x)
-    for kind in (float, complex):
-        if isinstance(x, kind):
-            return kind.__repr__(x).replace('inf', '1e999')
+    for plain in (bool, int, str, bytes):
+        if isinstance(x, plain):
+            return plain.__repr__(x)
+    for number in (float, complex):
+        if isinstance(x, number):
+            return number.__repr__(x).replace('inf', '1e999')
     if isinstance(x, dict):
         return '{' + ''.join(f'{literal(k)}: {literal(v)},' for k, v in dict.items(x)) + '}'
     for kind, opened, closed in ((list, '[', ']'), (tuple, '(', ')'), (set, '{', '}'), (frozenset, '{', '}')):
         if isinstance(x, kind):
-            inside = ''.join(literal(item) + ',' for item in kind.__iter__(x))
+            inside = ''.join(literal(item) + ',' for item in _items(kind, x))
             return opened + inside + closed if inside or opened != '{' else 'set()'
     kinds = 'numbers, texts, lists, tuples, sets or dictionaries'
     raise TypeError(f'a {type(x).__name__} is no plain value: return {kinds}')
 
 # %% ../../../nbs/evaluation/437_jail_programs.ipynb #bad23030
-def serve(asked, answered, name):
+def serve(asked: int, answered: int, name: str) -> None:
     "Run the program, then call its function for whoever holds the other ends of the pipes."
     import ast
     sys.set_int_max_str_digits(0)
@@ -85,7 +89,7 @@ def _end_as(child):
     os._exit(code)
 
 # %% ../../../nbs/evaluation/437_jail_programs.ipynb #3e596ca0
-def judge(read, write, name):
+def judge(read: int, write: int, name: str) -> None:
     "Run the tests with a `candidate` that asks the program; send the token after their last line."
     import ast
     sys.set_int_max_str_digits(0)
@@ -107,10 +111,16 @@ def judge(read, write, name):
         return ast.literal_eval(said)
     module = _main_module()
     sys.argv[:] = ['tests.py']
-    module.candidate = candidate
+    module.__dict__['candidate'] = candidate
     exec(tests, module.__dict__)
     os.write(write, os.read(read, 16))
 
 # %% ../../../nbs/evaluation/437_jail_programs.ipynb #d8bb1d94
 if __name__ == '__main__' and sys.argv[0] == '-c' and len(sys.argv) > 3:
-    dict(run=run, serve=serve, judge=judge)[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
+    _ends = int(sys.argv[2]), int(sys.argv[3])
+    if sys.argv[1] == 'run':
+        run(*_ends)
+    elif sys.argv[1] == 'serve':
+        serve(*_ends, sys.argv[4])
+    elif sys.argv[1] == 'judge':
+        judge(*_ends, sys.argv[4])
