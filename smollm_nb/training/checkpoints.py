@@ -245,8 +245,8 @@ class StepsAhead:
         group:Group=Group(), # The processes
         device:str|torch.device='cpu', # Where the micro-batches are needed
     ):
-        self.batches, self.count, self.steps, self.group = batches, count, steps, group
-        self.device = torch.device(device)
+        self.batches, self.count, self.steps = batches, count, steps
+        self.group, self.device = group, torch.device(device)
         self._thread = ThreadPoolExecutor(1, initializer=self._begin)
 
     def _begin(self):
@@ -255,15 +255,13 @@ class StepsAhead:
 
     def _draw(self, step):
         parts = self.batches(step, self.group.rank, self.group.size)
-        totals = sum(int(self.count(p)) for p in parts), sum(p[0].numel() for p in parts)
         if self.device.type == 'cuda':
             parts = [tuple(x.pin_memory() for x in p) for p in parts]
-        return parts, totals
+        return parts, sum(int(self.count(p)) for p in parts), sum(p[0].numel() for p in parts)
 
-    def _ready(self, step, drawn):
-        parts, totals = drawn
+    def _ready(self, step, parts, *totals):
         if self.group.size > 1:
-            totals = self.group.total(torch.tensor(totals, device=self.device)).tolist()
+            totals = tuple(self.group.total(torch.tensor(totals, device=self.device)).tolist())
         return step, [tuple(x.to(self.device, non_blocking=True) for x in p) for p in parts], *totals
 
     def __iter__(self)->Iterator[tuple[int,list[tuple[Tensor,...]],int,int]]:
@@ -272,10 +270,9 @@ class StepsAhead:
         for step in self.steps:
             drawn = (waiting or self._thread.submit(self._draw, step)).result()
             waiting = self._thread.submit(self._draw, step + 1) if step + 1 in self.steps else None
-            yield self._ready(step, drawn)
+            yield self._ready(step, *drawn)
 
     def __enter__(self)->Self: return self
-
     def __exit__(self, *exc)->None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
@@ -314,7 +311,7 @@ def explain_trouble(
     grad = next((n for n, p in reversed(named) if p.grad is not None and not finite(p.grad)), 'none')
     return (
         f'micro-batches without a finite loss: {", ".join(rows) or "none"}; first broken weight: {weight}; first broken'
-        f' gradient on the way back: {grad}'
+        f' gradient in the backward pass: {grad}'
     )
 
 # %% ../../nbs/training/335_checkpoints.ipynb #54edb880
@@ -351,7 +348,7 @@ def _restore(out, model, optimizer, now, group, say):
 
 # %% ../../nbs/training/335_checkpoints.ipynb #95ec60d4
 class RunFolder:
-    "What an earlier start of a training left in its folder is taken up; log and background writer are opened."
+    "What an earlier start of a training left in its folder is read back; log and background writer are opened."
     def __init__(self,
         out:str|Path|None,    # Folder of the run; None: nothing is written
         model:SmolLM,         # In training, shared
@@ -392,11 +389,9 @@ class RunFolder:
 
 # %% ../../nbs/training/335_checkpoints.ipynb #e0a2a1c1
 class TrainingRun(RunFolder):
-    "A training's folder: what an earlier start left there is taken up, log and checkpoints are written."
-    def advance(self,
-        tokens:int, # Of the step, over all processes
-    )->None:
-        "Count a step that is done; what went wrong in the background is raised here."
+    "A training's folder: what an earlier start left there is continued, log and checkpoints are written."
+    def advance(self, tokens:int)->None:
+        "Count a step of so many tokens over all processes; what went wrong in the background is raised here."
         self.writer.check()
         self.done, self.tokens = self.done + 1, self.tokens + tokens
         self.speed.add(tokens)
@@ -426,8 +421,8 @@ class TrainingRun(RunFolder):
         "Copy the state of training now, and let the background write it and remove older checkpoints."
         tensors, s = snapshot(self.model, self.optimizer, self.group.rank == 0), self.settings
         if self.group.rank == 0:
-            state = self.state | dict(step=self.done, tokens_seen=self.tokens)
+            state, folder = self.state | dict(step=self.done, tokens_seen=self.tokens), out/f'step-{self.done:07d}'
             def write():
-                save_checkpoint(out/f'step-{state["step"]:07d}', tensors, state)
+                save_checkpoint(folder, tensors, state)
                 rotate_checkpoints(out, s.keep_every, decay_from=s.keep_before)
             self.writer.start(write)
