@@ -16,13 +16,14 @@ __all__ = ['cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_opti
 # %% ../../nbs/training/300_training.ipynb #3404707a
 from .schedule import cosine, linear, trapezoid
 from .optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors, set_learning_rate
-from .distributed import (DistributedError, Group, Replicas, compute, gpu_days, own_part, own_rows,
+from .distributed import (DistributedError, Group, Replicas, compute, own_part, own_rows,
                                             parallel, process_group, synchronised, whole_model)
 from .precision import (ATTENTIONS, DTYPES, choose_attention, choose_dtype, chosen_attention,
                                           chosen_dtype)
 from .checkpoints import (BackgroundWriter, CheckpointError, Speed, StepsAhead, TrainingLog,
                                             TrainingRun, latest_checkpoint, load_checkpoint, read_log, save_checkpoint,
                                             snapshot)
+from .costs import gpu_days
 from .loop import (LoopSettings, TrainingError, accumulate, count_targets, evaluate_quietly, fit,
                                      model_config, next_token_loss, row_parts, train, train_step)
 

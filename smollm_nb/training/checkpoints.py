@@ -7,22 +7,26 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/checkpoints.html.md"""
 # %% auto #0
 __all__ = ['CheckpointError', 'snapshot', 'save_checkpoint', 'load_checkpoint', 'latest_checkpoint', 'BackgroundWriter',
            'rotate_checkpoints', 'read_log', 'TrainingLog', 'Speed', 'StepsAhead', 'explain_trouble', 'circumstances',
-           'TrainingRun']
+           'RunFolder', 'TrainingRun']
 
 # %% ../../nbs/training/335_checkpoints.ipynb #b632e84a
 import json, math, platform, re, shutil, threading, time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 import torch
-from fastcore.basics import patch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from ..files import DiskError, UserError, atomic_folder, atomic_write
 from ..machine import matrix_rate
 from ..model.lm import SmolLM
 from .distributed import Group, compute, like, whole, whole_copy
 from .optimizer import load_optimizer_tensors, optimizer_tensors
 from .precision import precision
+if TYPE_CHECKING:
+    from smollm_nb.training.loop import LoopSettings
 
 # %% ../../nbs/training/335_checkpoints.ipynb #cfc03e84
 class CheckpointError(UserError):
@@ -30,18 +34,18 @@ class CheckpointError(UserError):
 
 def snapshot(
     model:SmolLM,   # Weights
-    optimizer,      # Its AdamW
+    optimizer:torch.optim.Optimizer, # Its AdamW
     keep:bool=True, # False: only help the other processes to gather
-)->tuple:           # (weights by name, optimizer's tensors and random state by name), copies in main memory
+)->tuple[dict,dict]: # (weights by name, optimizer's tensors and random state by name), copies in main memory
     "Everything that a checkpoint holds, as it is now; every process must call this."
     weights = {n: whole_copy(p, keep) for n, p in model.named_parameters()}
     return weights, optimizer_tensors(model, optimizer, keep) | {'rng_state': torch.get_rng_state()}
 
 def save_checkpoint(
-    folder,         # Checkpoint folder to write, atomically
-    tensors:tuple,  # From `snapshot`
-    state:dict,     # JSON-ready; holds at least 'step'
-):
+    folder:str|Path, # Checkpoint folder to write, atomically
+    tensors:tuple[dict,dict], # From `snapshot`
+    state:dict[str,Any], # JSON-ready; holds at least 'step'
+)->None:
     "Write weights, optimizer, random state and `state` as one folder, whole or not at all."
     with atomic_folder(folder) as tmp:
         try:
@@ -56,10 +60,10 @@ def save_checkpoint(
 
 # %% ../../nbs/training/335_checkpoints.ipynb #a20355cf
 def load_checkpoint(
-    folder,       # Checkpoint folder
+    folder:str|Path, # Checkpoint folder
     model:SmolLM, # Receives the weights
-    optimizer,    # Receives its state
-)->dict:          # The saved `state`
+    optimizer:torch.optim.Optimizer, # Receives its state
+)->dict[str,Any]: # The saved `state`
     "Read a checkpoint back; a damaged or foreign one is a `CheckpointError` that names the file."
     folder = Path(folder)
     try:
@@ -85,9 +89,10 @@ def load_checkpoint(
     load_optimizer_tensors(model, optimizer, moments)
     return state
 
+# %% ../../nbs/training/335_checkpoints.ipynb #6c46f9ec
 def latest_checkpoint(
-    out, # Folder that holds step-… folders
-):       # Path of the newest checkpoint, or None
+    out:str|Path, # Folder that holds step-… folders
+)->Path|None:     # The newest checkpoint, if there is one
     "The checkpoint with the highest step."
     found = [p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)]
     return max(found, key=lambda p: int(p.name[5:]), default=None)
@@ -95,7 +100,9 @@ def latest_checkpoint(
 # %% ../../nbs/training/335_checkpoints.ipynb #e0ad73f2
 class BackgroundWriter:
     "Does one piece of work at a time in a thread; leaving its block waits for the last."
-    def __init__(self): self._thread, self._error = None, None
+    def __init__(self)->None:
+        self._thread:threading.Thread|None = None
+        self._error:BaseException|None = None
 
     def _run(self, work):
         try:
@@ -103,43 +110,43 @@ class BackgroundWriter:
         except BaseException as e:
             self._error = e
 
-    def check(self):
+    def check(self)->None:
         "Raise what went wrong in the thread."
         if self._error is not None:
             error, self._error = self._error, None
             raise error
 
-    def wait(self):
+    def wait(self)->None:
         "Wait until nothing is left to write."
         if self._thread is not None:
             self._thread.join()
         self.check()
 
     def start(self,
-        work, # Function without arguments
-    ):
+        work:Callable[[],object], # What is to be done
+    )->None:
         "Begin with `work` as soon as the work before is done."
         self.wait()
         self._thread = threading.Thread(target=self._run, args=(work,))
         self._thread.start()
 
-    def __enter__(self): return self
+    def __enter__(self)->Self: return self
 
-    def __exit__(self, kind, *rest):
+    def __exit__(self, kind, *rest)->None:
         if self._thread is not None:
             self._thread.join()
         if kind is None:
             self.check()
 
+# %% ../../nbs/training/335_checkpoints.ipynb #6f33afa0
 def _step(path): return int(path.name[5:])
 
-# %% ../../nbs/training/335_checkpoints.ipynb #6f33afa0
 def rotate_checkpoints(
-    out,              # Folder that holds step-… folders
+    out:str|Path,     # Folder that holds step-… folders
     keep_every:int=0, # Steps that are multiples of this stay; 0: none but the last two
     last:int=2,       # This many of the newest stay
     decay_from:int|None=None, # The newest up to this step stays too, for a longer training to go on from
-):
+)->None:
     "Remove checkpoints that are no longer needed."
     found = sorted((p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)), key=_step)
     before = [p for p in found if decay_from is not None and _step(p) <= decay_from][-1:]
@@ -149,8 +156,8 @@ def rotate_checkpoints(
 
 # %% ../../nbs/training/335_checkpoints.ipynb #c6f3b3ce
 def read_log(
-    path,        # train.jsonl
-)->list[dict]:   # step, loss, learning_rate, grad_norm, tokens_seen, seconds, tokens_per_second, mfu, evaluations
+    path:str|Path, # train.jsonl
+)->list[dict[str,Any]]: # step, loss, learning_rate, grad_norm, tokens_seen, seconds, tokens_per_second, mfu …
     "The log's whole lines; a line that a kill cut short at the end is dropped."
     path = Path(path)
     if not path.exists():
@@ -176,17 +183,17 @@ def _tensorboard(out, done, say):
 class TrainingLog:
     "train.jsonl and TensorBoard's files, from some step on; closed at the end of its block."
     def __init__(self,
-        out,     # Folder of the run's checkpoints
+        out:str|Path, # Folder of the run's checkpoints
         done:int, # Steps that are done; later lines are cut off
-        say=print, # Receives a note if TensorBoard is missing
+        say:Callable[[str],object]=print, # Receives a note if TensorBoard is missing
     ):
         _cut_log(Path(out)/'train.jsonl', done)
         self._file = open(Path(out)/'train.jsonl', 'a', encoding='utf-8')
         self._board = _tensorboard(Path(out), done, say)
 
     def write(self,
-        row:dict, # Numbers; 'step' is one of them
-    ):
+        row:dict[str,Any], # Numbers; 'step' is one of them
+    )->None:
         "Log one step."
         self._file.write(json.dumps(row) + '\n')
         self._file.flush()
@@ -195,9 +202,9 @@ class TrainingLog:
                 if name != 'step':
                     self._board.add_scalar(f'training/{name}', value, row['step'])
 
-    def __enter__(self): return self
+    def __enter__(self)->Self: return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc)->None:
         self._file.close()
         if self._board:
             self._board.close()
@@ -207,18 +214,18 @@ class Speed:
     "Tokens per second and MFU since the last reading, everything between included."
     def __init__(self,
         flops_per_token:float|None, # Useful operations per token, forward and backward; None: no MFU
-        peak:float|None=None,  # FLOPs per second of all processes together
-        clock=time.perf_counter, # Seconds
+        peak:float|None=None,  # FLOPs per second of all processes together; None: the highest that is reached
+        clock:Callable[[],float]=time.perf_counter, # Seconds
     ):
-        self.flops, self.peak, self.clock, self.tokens, self.since = flops_per_token, peak, clock, 0, clock()
+        self.flops, self.peak, self.clock, self.tokens, self.since = flops_per_token, peak or 0., clock, 0, clock()
 
     def add(self,
         tokens:int, # Trained on
-    ):
+    )->None:
         "Count a step."
         self.tokens += tokens
 
-    def read(self)->dict: # tokens_per_second, mfu
+    def read(self)->dict[str,float]: # tokens_per_second, mfu
         "The reading; begins anew."
         now = self.clock()
         rate = self.tokens/(now - self.since) if now > self.since else 0.
@@ -226,20 +233,20 @@ class Speed:
         if self.flops is None:
             return dict(tokens_per_second=round(rate, 1))
         self.peak = max(self.peak, rate*self.flops)
-        return dict(tokens_per_second=round(rate, 1), mfu=round(rate*self.flops/self.peak, 4))
+        return dict(tokens_per_second=round(rate, 1), mfu=round(rate*self.flops/self.peak, 4) if self.peak else 0.)
 
 # %% ../../nbs/training/335_checkpoints.ipynb #816ad139
 class StepsAhead:
     "Draws the micro-batches of the next step in a thread while this step computes."
     def __init__(self,
-        batches,      # Function of step, rank, size: this process's micro-batches, a list of tuples of CPU tensors
-        count,        # Function of a micro-batch: how many things its loss is a sum over
+        batches:Callable[[int,int,int],list[tuple[Tensor,...]]], # Of step, rank, size: this process's micro-batches
+        count:Callable[[tuple[Tensor,...]],int|Tensor], # Of a micro-batch: how many things its loss is a sum over
         steps:range,  # Steps to draw
         group:Group=Group(), # The processes
-        device='cpu', # Where the micro-batches are needed
+        device:str|torch.device='cpu', # Where the micro-batches are needed
     ):
-        self.batches, self.count, self.steps, self.group = batches, count, steps, group
-        self.device = torch.device(device)
+        self.batches, self.count, self.steps = batches, count, steps
+        self.group, self.device = group, torch.device(device)
         self._thread = ThreadPoolExecutor(1, initializer=self._begin)
 
     def _begin(self):
@@ -248,28 +255,25 @@ class StepsAhead:
 
     def _draw(self, step):
         parts = self.batches(step, self.group.rank, self.group.size)
-        totals = sum(int(self.count(p)) for p in parts), sum(p[0].numel() for p in parts)
         if self.device.type == 'cuda':
             parts = [tuple(x.pin_memory() for x in p) for p in parts]
-        return parts, totals
+        return parts, sum(int(self.count(p)) for p in parts), sum(p[0].numel() for p in parts)
 
-    def _ready(self, step, drawn):
-        parts, totals = drawn
+    def _ready(self, step, parts, *totals):
         if self.group.size > 1:
-            totals = self.group.total(torch.tensor(totals, device=self.device)).tolist()
+            totals = tuple(self.group.total(torch.tensor(totals, device=self.device)).tolist())
         return step, [tuple(x.to(self.device, non_blocking=True) for x in p) for p in parts], *totals
 
-    def __iter__(self):
+    def __iter__(self)->Iterator[tuple[int,list[tuple[Tensor,...]],int,int]]:
         "Step, micro-batches on the device, and over all processes the things counted and the tokens."
         waiting = None
         for step in self.steps:
             drawn = (waiting or self._thread.submit(self._draw, step)).result()
             waiting = self._thread.submit(self._draw, step + 1) if step + 1 in self.steps else None
-            yield self._ready(step, drawn)
+            yield self._ready(step, *drawn)
 
-    def __enter__(self): return self
-
-    def __exit__(self, *exc):
+    def __enter__(self)->Self: return self
+    def __exit__(self, *exc)->None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
 # %% ../../nbs/training/335_checkpoints.ipynb #875fdbd7
@@ -283,11 +287,12 @@ def _forward_order(name):
         (i for i, p in enumerate(_PARTS) if p in words), len(_PARTS)
     )
 
+# %% ../../nbs/training/335_checkpoints.ipynb #2b9b8d3d
 def explain_trouble(
-    model,          # With the gradients of the step
-    parts,          # The micro-batches of this process, tuples of tensors
+    model:SmolLM,   # With the gradients of the step
+    parts:list[tuple[Tensor,...]], # The micro-batches of this process
     first:int,      # Number of this process's first row within the step
-    loss,           # Function of model, micro-batch and count
+    loss:Callable[...,Tensor], # Of model, micro-batch and count
     dtype:str='float32', # Compute precision
 )->str:             # What is not finite: micro-batches, a weight, a gradient
     "Where a loss or gradient that is not finite comes from."
@@ -306,17 +311,17 @@ def explain_trouble(
     grad = next((n for n, p in reversed(named) if p.grad is not None and not finite(p.grad)), 'none')
     return (
         f'micro-batches without a finite loss: {", ".join(rows) or "none"}; first broken weight: {weight}; first broken'
-        f' gradient on the way back: {grad}'
+        f' gradient in the backward pass: {grad}'
     )
 
 # %% ../../nbs/training/335_checkpoints.ipynb #54edb880
 _CIRCUMSTANCES = ('torch', 'machine', 'threads', 'dtype', 'device', 'compiled', 'attention', 'processes', 'parallel')
 
 def circumstances(
-    model,     # As it is trained
-    settings,  # `LoopSettings`: precision, kind of sharing, and what the caller notes
+    model:SmolLM, # As it is trained
+    settings:'LoopSettings', # Precision, kind of sharing, and what the caller notes
     group:Group, # The processes
-)->dict:       # By name
+)->dict[str,Any]: # By name
     "What the bytes of a run depend on besides settings and data."
     kind = next(model.parameters()).device.type
     return dict(
@@ -342,47 +347,51 @@ def _restore(out, model, optimizer, now, group, say):
     return state | dict(changes=changes)
 
 # %% ../../nbs/training/335_checkpoints.ipynb #95ec60d4
-class TrainingRun:
-    "A training's folder: what an earlier start left there is taken up, log and checkpoints are written."
+class RunFolder:
+    "What an earlier start of a training left in its folder is read back; log and background writer are opened."
     def __init__(self,
-        out,       # Folder of the run; None: nothing is written
-        model,     # In training, shared
-        optimizer, # Its optimizer
-        settings,  # `LoopSettings`
-        group:Group=Group(), # The processes
-        say=print, # Receives notes
+        out:str|Path|None,    # Folder of the run; None: nothing is written
+        model:SmolLM,         # In training, shared
+        optimizer:torch.optim.Optimizer, # Its optimizer
+        settings:'LoopSettings', # Intervals, precision, kind of sharing
+        group:Group=Group(),  # The processes
+        say:Callable[[str],object]=print, # Receives notes
     ):
         self.out, self.model, self.optimizer = Path(out) if out else None, model, optimizer
         self.settings, self.group, self.say = settings, group, say
-        self.done, self.tokens, self.rows, self.reading, self.log = 0, 0, [], {}, None
-        self.state, self.writer = circumstances(model, settings, group), BackgroundWriter()
+        self.done, self.tokens, self.begun = 0, 0, time.perf_counter()
+        self.rows:list[dict[str,Any]] = []
+        self.reading:dict[str,float] = {}
+        self.log:TrainingLog|None = None
+        self.state, self.writer, self.speed = circumstances(model, settings, group), BackgroundWriter(), Speed(None)
 
-    def _take_up(self):
-        self.out.mkdir(parents=True, exist_ok=True)
-        found = _restore(self.out, self.model, self.optimizer, self.state, self.group, self.say)
+    def _take_up(self, out):
+        out.mkdir(parents=True, exist_ok=True)
+        found = _restore(out, self.model, self.optimizer, self.state, self.group, self.say)
         self.done, self.tokens = found['step'], found.get('tokens_seen', 0)
         self.state |= dict(changes=found['changes']) if found.get('changes') else {}
         if self.group.rank == 0:
-            self.log = TrainingLog(self.out, self.done, self.say)
-            self.rows = read_log(self.out/'train.jsonl')
+            self.log = TrainingLog(out, self.done, self.say)
+            self.rows = read_log(out/'train.jsonl')
 
-    def __enter__(self):
+    def __enter__(self)->Self:
         if self.out:
-            self._take_up()
+            self._take_up(self.out)
         flops, kind = self.settings.flops_per_token, next(self.model.parameters()).device.type
         peak = self.group.size*matrix_rate(self.settings.dtype, kind) if flops else None
         self.speed, self.begun = Speed(flops, peak), time.perf_counter()
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc)->None:
         self.writer.__exit__(*exc)
         if self.log:
             self.log.__exit__(*exc)
 
-    def advance(self,
-        tokens:int, # Of the step, over all processes
-    ):
-        "Count a step that is done; what went wrong in the background is raised here."
+# %% ../../nbs/training/335_checkpoints.ipynb #e0a2a1c1
+class TrainingRun(RunFolder):
+    "A training's folder: what an earlier start left there is continued, log and checkpoints are written."
+    def advance(self, tokens:int)->None:
+        "Count a step of so many tokens over all processes; what went wrong in the background is raised here."
         self.writer.check()
         self.done, self.tokens = self.done + 1, self.tokens + tokens
         self.speed.add(tokens)
@@ -393,28 +402,27 @@ class TrainingRun:
         "Whether something that happens every so often happens now."
         return self.done == self.settings.steps or (every > 0 and self.done % every == 0)
 
-# %% ../../nbs/training/335_checkpoints.ipynb #e0a2a1c1
-@patch
-def record(self:TrainingRun,
-    numbers:dict, # loss, learning_rate, grad_norm of the step
-    found:dict,   # What an evaluation found; empty if there was none
-):
-    "Log the step and write a checkpoint, if they are due."
-    if found or self.due(self.settings.log_every):
-        self.reading = self.speed.read()
-        row = dict(step=self.done) | numbers | dict(tokens_seen=self.tokens)
-        row |= dict(seconds=round(time.perf_counter() - self.begun, 2)) | self.reading | found
-        self.rows.append(row)
-        if self.log:
-            self.log.write(row)
-    if self.out and self.due(self.settings.checkpoint_every):
-        tensors = snapshot(self.model, self.optimizer, self.group.rank == 0)
-        if self.group.rank == 0:
-            state = self.state | dict(step=self.done, tokens_seen=self.tokens)
-            self.writer.start(lambda: self._write(tensors, state))
+    def record(self,
+        numbers:dict[str,float], # loss, learning_rate, grad_norm of the step
+        found:dict[str,float],   # What an evaluation found; empty if there was none
+    )->None:
+        "Log the step and write a checkpoint, if they are due."
+        if found or self.due(self.settings.log_every):
+            self.reading = self.speed.read()
+            row = dict(step=self.done) | numbers | dict(tokens_seen=self.tokens)
+            row |= dict(seconds=round(time.perf_counter() - self.begun, 2)) | self.reading | found
+            self.rows.append(row)
+            if self.log:
+                self.log.write(row)
+        if self.out and self.due(self.settings.checkpoint_every):
+            self._save(self.out)
 
-@patch
-def _write(self:TrainingRun, tensors, state):
-    "A checkpoint, and older ones removed behind it."
-    save_checkpoint(self.out/f'step-{state["step"]:07d}', tensors, state)
-    rotate_checkpoints(self.out, self.settings.keep_every, decay_from=self.settings.keep_before)
+    def _save(self, out):
+        "Copy the state of training now, and let the background write it and remove older checkpoints."
+        tensors, s = snapshot(self.model, self.optimizer, self.group.rank == 0), self.settings
+        if self.group.rank == 0:
+            state, folder = self.state | dict(step=self.done, tokens_seen=self.tokens), out/f'step-{self.done:07d}'
+            def write():
+                save_checkpoint(folder, tensors, state)
+                rotate_checkpoints(out, s.keep_every, decay_from=s.keep_before)
+            self.writer.start(write)

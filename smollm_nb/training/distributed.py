@@ -1,4 +1,4 @@
-"""The same loop on two, four or thirty-two processes, with the same result, and what the published runs cost
+"""The same loop on two, four or thirty-two processes, with the same result
 
 Docs: https://smollm-nb.github.io/smollm-nb/training/distributed.html.md"""
 
@@ -6,23 +6,26 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/distributed.html.md"""
 
 # %% auto #0
 __all__ = ['Group', 'process_group', 'DistributedError', 'own_part', 'own_rows', 'Replicas', 'parallel', 'compute',
-           'synchronised', 'whole', 'whole_copy', 'like', 'whole_model', 'gpu_days']
+           'synchronised', 'whole', 'whole_copy', 'like', 'whole_model']
 
 # %% ../../nbs/training/340_distributed.ipynb #0c856425
 import os
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import MethodType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 from ..files import UserError
-from ..model.config import SmolLMConfig, flops_per_token
 from ..model.lm import SmolLM
 
 # %% ../../nbs/training/340_distributed.ipynb #33c23d2f
+_T = TypeVar('_T')
+
 @dataclass(frozen=True)
 class Group:
     "The processes that train one model together, seen from one of them."
@@ -39,17 +42,18 @@ class Group:
         return x
 
     def gather(self,
-        value,    # Anything that can be pickled, from this process
-    )->list:      # The values of all processes, in order of rank
+        value:_T, # Anything that can be pickled, from this process
+    )->list[_T]:  # The values of all processes, in order of rank
         "Everyone's value, for everyone."
         values = [value]*self.size
         if self.size > 1:
             dist.all_gather_object(values, value)
         return values
 
+# %% ../../nbs/training/340_distributed.ipynb #7ce73f89
 # groups that were left: were one destroyed with a model that still knows it, Python could wait for ever for gloo's
 # threads
-_left = []
+_left:'list[dist.ProcessGroup|None]' = []
 
 def _meeting_place(size):
     "The store of the processes' addresses; after a restart another corner of it, so that nobody calls the dead."
@@ -58,11 +62,10 @@ def _meeting_place(size):
     alone = int(os.environ.get('LOCAL_WORLD_SIZE', 0)) == size
     return dist.PrefixStore(f'start {os.environ.get("TORCHELASTIC_RESTART_COUNT", 0) if alone else 0}', store)
 
-# %% ../../nbs/training/340_distributed.ipynb #7ce73f89
 @contextmanager
 def process_group(
     device:str='cpu', # torch device of the recipe
-):                    # Yields a `Group`
+)->Iterator[Group]:   # A context manager that gives this process's group
     "Join the processes that torchrun started; one that was started alone is a group of one."
     size, kind = int(os.environ.get('WORLD_SIZE', 1)), torch.device(device).type
     if size == 1:
@@ -119,10 +122,14 @@ class Replicas(DistributedDataParallel):
     ):
         super().__init__(_Computes(model))
 
-    def loss(self, *args, **kwargs)->Tensor:
+    def loss(self,
+        *args:Any,    # As for `SmolLM.loss`
+        **kwargs:Any, # As for `SmolLM.loss`
+    )->Tensor:        # () this process's share of the loss
         "As `SmolLM.loss`, and prepares the gradients' sum over the processes."
         return self(lambda model: model.loss(*args, **kwargs))
 
+# %% ../../nbs/training/340_distributed.ipynb #430d6df1
 def _gathered(model, function, *args):
     "A function of a model whose outermost unit is gathered already: `loss` must not gather and free it once more."
     hooked = model.__dict__.pop('loss')
@@ -132,6 +139,7 @@ def _gathered(model, function, *args):
         model.loss = hooked
 
 def _shard(model, dtype):
+    "Cut the model's tensors into one part per process, block by block."
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
     # what a block's weights are gathered as; the parts that are kept stay float32
     compute = torch.bfloat16 if dtype == 'bfloat16' else None
@@ -152,31 +160,35 @@ def parallel(
     group:Group,      # Who shares it
     how:str,          # 'ddp' or 'fsdp'
     dtype:str='float32', # Compute precision
-):                    # Has `loss` and `device`; the model itself in a group of one
+)->SmolLM|Replicas:   # Has `loss` and `device`; the model itself in a group of one
     "Let the processes share a model."
     if group.size == 1:
         return model
     return Replicas(model) if how == 'ddp' else _shard(model, dtype)
 
 def compute(
-    shared,   # From `parallel`, or a model of one process
-    function, # Of the model and `args`, such as a loss
-    *args,
-):            # What the function returns
+    shared:'SmolLM|Replicas', # From `parallel`, or a model of one process
+    function:Callable[...,_T], # Of the model and `args`, such as a loss
+    *args:Any,        # What else the function takes
+)->_T:                # What the function returns
     "A function of the model, by way of the wrapper through which the processes share it."
     if isinstance(shared, Replicas):
         return shared(function, *args)
-    return shared.gathered(function, *args) if hasattr(shared, 'gathered') else function(shared, *args)
+    gathered:Any = getattr(shared, 'gathered', None)
+    return gathered(function, *args) if gathered else function(shared, *args)
 
 # %% ../../nbs/training/340_distributed.ipynb #0f6ccada
 def synchronised(
-    shared,     # From `parallel`
+    shared:SmolLM|Replicas, # From `parallel`
     last:bool,  # Whether this is the step's last micro-batch
-):              # A context manager for its forward and backward pass
+)->AbstractContextManager: # For its forward and backward pass
     "Add gradients up over the processes only when that is useful."
     return shared.no_sync() if isinstance(shared, Replicas) and not last else nullcontext()
 
 # %% ../../nbs/training/340_distributed.ipynb #59b59993
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
+
 def whole(
     x:Tensor, # A tensor, or this process's part of one
 )->Tensor:    # All of it
@@ -199,8 +211,10 @@ def like(
     if not hasattr(p, 'full_tensor'):
         return x.to(p.device)
     from torch.distributed.tensor import distribute_tensor
-    return distribute_tensor(x.to(p.device), p.device_mesh, p.placements, src_data_rank=None)
+    cut = cast('DTensor', p)
+    return distribute_tensor(x.to(p.device), cut.device_mesh, cut.placements, src_data_rank=None)
 
+# %% ../../nbs/training/340_distributed.ipynb #4b1e4502
 def whole_model(
     model:SmolLM, # As it was trained
 )->SmolLM:        # With all weights in this process
@@ -209,17 +223,6 @@ def whole_model(
         return model
     out = SmolLM(model.config)
     with torch.no_grad():
-        for (name, p), q in zip(model.named_parameters(), out.parameters()):
+        for p, q in zip(model.parameters(), out.parameters()):
             q.copy_(whole(p))
     return out
-
-# %% ../../nbs/training/340_distributed.ipynb #297b3eca
-def gpu_days(
-    config:SmolLMConfig, # Shape
-    tokens:int,          # Tokens of the whole run
-    seq_len:int,         # T, tokens per row
-    mfu:float,           # Share of the peak that training reaches, 0 to 1
-    peak:float=989e12,   # FLOPs per second of one GPU; by default an H100's data sheet for dense bf16
-)->float:                # Days of one GPU
-    "How long one GPU would train."
-    return tokens*flops_per_token(config, seq_len)/(peak*mfu*86400)

@@ -8,20 +8,23 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/precision.html.md"""
 __all__ = ['DTYPES', 'ATTENTIONS', 'precision', 'choose_dtype', 'choose_attention', 'chosen_dtype', 'chosen_attention']
 
 # %% ../../nbs/training/332_precision.ipynb #2f0ec38f
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 import torch
+from torch import Tensor
 from ..files import read_json, write_json
 from ..machine import fastest, product_seconds
 from ..model.kernels import attend_in_blocks, causal_attend
 from ..model.layers import attend
+from ..model.lm import SmolLM
 from .distributed import Group
 
 # %% ../../nbs/training/332_precision.ipynb #ea9dfee4
 def precision(
     dtype:str,  # 'float32' or 'bfloat16'
     device:str, # torch device type
-):              # A context manager
+)->AbstractContextManager: # For the forward pass
     "Compute in bf16 where it is safe, or leave everything in float32."
     return torch.autocast(torch.device(device).type, torch.bfloat16) if dtype == 'bfloat16' else nullcontext()
 
@@ -29,10 +32,10 @@ def precision(
 DTYPES = ('float32', 'bfloat16')
 
 def choose_dtype(
-    model,          # A `SmolLM` as it will be trained, compiled or not; its gradients are thrown away
-    rows,           # (B, T+1) token ids of a micro-batch
-    products=product_seconds, # Function of dtype and device: seconds of some matrix products
-    pick=fastest,   # Function of functions by name: the fastest name, and seconds by name
+    model:SmolLM,   # As it will be trained, compiled or not; its gradients are thrown away
+    rows:Tensor,    # (B, T+1) token ids of a micro-batch
+    products:Callable[[str,str],float]=product_seconds, # Of dtype and device: seconds of some matrix products
+    pick:Callable[[dict[str,Callable]],tuple[str,dict[str,float]]]=fastest, # The fastest name, and seconds by name
 )->str:             # 'float32' or 'bfloat16'
     "The faster precision for training this model on this machine, by trying both."
     device = model.device.type
@@ -58,11 +61,11 @@ def choose_dtype(
 ATTENTIONS = dict(blocks=(attend_in_blocks, causal_attend), pytorch=(attend, attend)) # in a block, and as it is tried
 
 def choose_attention(
-    model,          # A `SmolLM` as it will be trained
+    model:SmolLM,   # As it will be trained
     rows:int,       # B, rows of a micro-batch
     seq_len:int,    # T
     dtype:str,      # 'float32' or 'bfloat16'
-    pick=fastest,   # As in `choose_dtype`
+    pick:Callable[[dict[str,Callable]],tuple[str,dict[str,float]]]=fastest, # As in `choose_dtype`
 )->str:             # A key of `ATTENTIONS`
     "The faster attention for training this model on this machine; PyTorch's own where blocks are not compiled."
     if not model.compiled or model.device.type != 'cpu':
@@ -89,11 +92,11 @@ def _kept(out, key, choose, group):
 
 def chosen_dtype(
     dtype:str,  # 'float32', 'bfloat16' or 'auto'
-    model,      # As in `choose_dtype`
-    rows,       # Function without arguments: (B, T+1) token ids of a micro-batch; called for 'auto' only
-    out=None,   # Folder of the run, where the choice is kept
+    model:SmolLM, # As in `choose_dtype`
+    rows:Callable[[],Tensor], # (B, T+1) token ids of a micro-batch; called for 'auto' only
+    out:str|Path|None=None, # Folder of the run, where the choice is kept
     group:Group=Group(), # The processes
-    say=print,  # Receives a line if the wanted precision is slow here
+    say:Callable[[str],object]=print, # Receives a line if the wanted precision is slow here
 )->str:         # 'float32' or 'bfloat16'
     "The wanted precision; for 'auto' the one that was chosen before in `out`, or by trying."
     if dtype == 'auto':
@@ -108,11 +111,11 @@ def chosen_dtype(
     return dtype
 
 def chosen_attention(
-    model,       # As it will be trained
+    model:SmolLM, # As it will be trained
     rows:int,    # Of a micro-batch
     seq_len:int, # T
     dtype:str,   # 'float32' or 'bfloat16'
-    out=None,    # As in `chosen_dtype`
+    out:str|Path|None=None, # As in `chosen_dtype`
     group:Group=Group(), # The processes
 )->str:          # A key of `ATTENTIONS`
     "The attention that was chosen before in `out`, or by trying."
