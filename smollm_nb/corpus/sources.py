@@ -285,6 +285,7 @@ def _code(path, name, aside):
         return None
     return text
 
+# %% ../../nbs/corpus/106_sources.ipynb #21c4f82b
 def python_files(
     modules:Iterable[str], # Module names, as for `expand_modules`
     aside:SetAside, # Receives modules without readable source
