@@ -12,8 +12,15 @@ __all__ = ['AUDIENCES', 'FORMATS', 'BANS', 'SYSTEM', 'SEED_CHARS', 'SHARES', 'MI
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #7ebae9b7
 import random, re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from .topics import Topic
 from ..files import UserError, read_jsonl, samples
+
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #e8a27fbb
+if TYPE_CHECKING:
+    from smollm_nb.corpus.search import TopicIndex
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #072b6c94
 AUDIENCES = { # audience -> (who reads, how to write for them)
@@ -90,7 +97,7 @@ MIXED = [
 
 def share_counts(
     n:int, # Prompts in all
-)->dict:   # key of `SHARES` -> count; the counts sum to n
+)->dict[str, int]: # key of `SHARES` -> count; the counts sum to n
     "Whole numbers as near to the shares as they can be."
     exact = {k: round(n*s, 9) for k, s in SHARES.items()}
     counts = {k: int(x) for k, x in exact.items()}
@@ -101,7 +108,7 @@ def share_counts(
 def styles(
     n:int,    # Prompts in all
     seed:int, # Decides the order
-)->list:      # n pairs (audience, format)
+)->list[tuple[str, str]]: # n pairs (audience, format)
     "Audiences and formats of a plan, in the published shares."
     counts = share_counts(n)
     out = [('middle_school', 'textbook_narrative')] * counts['middle_school'] + [
@@ -121,8 +128,8 @@ class Prompt:
     seed_data:str # page that the extract comes from
 
 def plan_prompts(
-    topics:list, # `Topic`s
-    index,       # `TopicIndex` of the pages that seeds are taken from
+    topics:Sequence[Topic], # In order of their turn
+    index:'TopicIndex', # Index of the pages that seeds are taken from
     seed:int,    # Decides which style goes to which topic
     n:int,       # Prompts wanted
     pages:int=2, # Pages per topic; the original took 1,000
@@ -147,7 +154,7 @@ UNIT_READERS = {
 UNIT_CHARS = 600 # characters of a unit that the writer sees
 
 def unit_prompt(
-    row:dict,     # book, chapter, unit, extract, already_covered
+    row:Mapping[str, Any], # book, chapter, unit, extract, already_covered
     audience:str, # A key of `UNIT_READERS`
 )->str:           # Request for a language model
     "Ask for a unit of a textbook to be written anew for some readers."
@@ -165,7 +172,7 @@ def unit_prompt(
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #574f7573
 def outline_prompt(
-    course:dict,  # course, level, units
+    course:Mapping[str, Any], # course, level, units
     k:int,        # Which unit
     audience:str, # A key of `AUDIENCES`
     format:str,   # A key of `FORMATS`
@@ -293,6 +300,7 @@ _TASK = re.compile(
     re.I,
 )
 
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #6e27a74d
 def repeated_share(
     text:str, # Any text
     n:int=3,  # Words in a sequence
@@ -316,3 +324,4 @@ def keep_output(
         return 'about_the_task'
     if repeated_share(text) > 0.15:
         return 'repetitive'
+    return None

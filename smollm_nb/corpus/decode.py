@@ -58,7 +58,10 @@ iso-8859-15: csisolatin9 iso-8859-15 iso8859-15 iso885915 iso_8859-15 l9
 iso-8859-16: iso-8859-16
 koi8-r: cskoi8r koi koi8 koi8-r koi8_r
 koi8-u: koi8-ru koi8-u
-mac-roman: csmacintosh mac macintosh x-mac-roman
+"""
+
+# %% ../../nbs/corpus/105_decode.ipynb #4dffc470
+_LABELS += """mac-roman: csmacintosh mac macintosh x-mac-roman
 mac-cyrillic: x-mac-cyrillic x-mac-ukrainian
 cp874: dos-874 iso-8859-11 iso8859-11 iso885911 tis-620 windows-874
 windows-1250: cp1250 windows-1250 x-cp1250

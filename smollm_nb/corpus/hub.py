@@ -9,12 +9,18 @@ __all__ = ['HUB', 'COLUMNS', 'HubError', 'open_stream', 'hub_parts', 'hub_docume
 
 # %% ../../nbs/corpus/107_hub.ipynb #ba2ccfc8
 import json
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 from .sources import SetAside
 from ..files import UserError, atomic_write, read_jsonl, write_jsonl
+
+# %% ../../nbs/corpus/107_hub.ipynb #063df9f4
+if TYPE_CHECKING:
+    from datasets import IterableDataset
 
 # %% ../../nbs/corpus/107_hub.ipynb #95c3ea29
 HUB = 'HuggingFaceTB/smollm-corpus'
@@ -28,11 +34,11 @@ class HubError(UserError):
     "The hub did not give what was asked for."
 
 def open_stream(
-    config,           # Configuration, a key of `COLUMNS`
-    dataset=HUB,      # Id on the hub
+    config:str,       # Configuration, a key of `COLUMNS`
+    dataset:str=HUB,  # Id on the hub
     rank:int=0,       # Read share rank …
     world_size:int=1, # … of so many
-):                    # `datasets.IterableDataset`
+)->'IterableDataset': # Rows, one by one
     "A share of a published data set, opened for streaming."
     from datasets import load_dataset
     from datasets.distributed import split_dataset_by_node
@@ -55,12 +61,12 @@ def open_stream(
 def _plain(row): return json.loads(json.dumps(row, default=str)) # dates become text
 
 def hub_parts(
-    config,             # Configuration, a key of `COLUMNS`
-    folder,             # Receives part-00000.jsonl.zst, … and the places in the stream
+    config:str,         # Configuration, a key of `COLUMNS`
+    folder:str|Path,    # Receives part-00000.jsonl.zst, … and the places in the stream
     rows:int=10_000,    # Rows per file
     limit:int=0,        # Rows of this share in all; 0 for all there are
-    dataset=HUB, rank:int=0, world_size:int=1, # As for `open_stream`
-):                      # Iterator of files, in order
+    dataset:str=HUB, rank:int=0, world_size:int=1, # As for `open_stream`
+)->Iterator[Path]:      # Files, in order
     "Fetch a share of a published data set; goes on where it was stopped."
     folder, stream, left, i = Path(folder), None, limit, 0
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,11 +112,11 @@ def _document(config, row, name):
     return Document(text=row.get('text') or '', id=str(row.get('id') or row.get('blob_id') or name), metadata=m)
 
 def hub_documents(
-    config,         # Configuration, a key of `COLUMNS`
-    folder,         # Cache of fetched parts
+    config:str,     # Configuration, a key of `COLUMNS`
+    folder:str|Path,# Cache of fetched parts
     aside:SetAside, # Receives rows without text
-    **arguments,    # Of `hub_parts`
-):                  # Iterator of `Document`
+    **arguments:Any,# Of `hub_parts`
+)->Iterator[Document]: # Those that hold a text
     "Documents of a published data set."
     rank = arguments.get('rank', 0)
     for path in hub_parts(config, folder, **arguments):
@@ -126,16 +132,16 @@ class HubStep(PipelineStep):
     "First step of a pipeline: yields a rank's share of a published data set."
     name, type = '🤗 Hub', 'Reader'
     def __init__(self,
-        config,      # Configuration, a key of `COLUMNS`
-        cache,       # Parent of the ranks' folders of fetched parts
-        folder,      # Receives <rank>.jsonl with what was set aside
+        config:str,  # Configuration, a key of `COLUMNS`
+        cache:str|Path,  # Parent of the ranks' folders of fetched parts
+        folder:str|Path, # Receives <rank>.jsonl with what was set aside
         limit:int=0, # Documents of all ranks together; 0 for all there are
         workers:int=16, # Requests at a time for contents of python-edu
     ):
         super().__init__()
         self.config, self.cache, self.folder, self.limit, self.workers = config, str(cache), str(folder), limit, workers
 
-    def run(self, data=None, rank:int=0, world_size:int=1):
+    def run(self, data:Iterable[Document]|None=None, rank:int=0, world_size:int=1)->Iterator[Document]:
         "Documents of one rank."
         aside, share = SetAside(), self.limit//world_size + (rank < self.limit % world_size)
         if self.limit and not share:

@@ -253,7 +253,7 @@ def _write_cosmopedia(recipe, pages, path):
     from smollm_nb.model import load_model
     model, tokenizer = load_model('smollm2-135m-instruct')
     if recipe.corpus.writer == 'packaged':
-        write_documents(model, tokenizer, _prompts(recipe, pages), path, seed=recipe.seed)
+        write_documents(model.to(recipe.device), tokenizer, _prompts(recipe, pages), path, seed=recipe.seed)
     else:
         write_with_server(
             *recipe.corpus.writer.split(), _prompts(recipe, pages), path, tokenizer, seed=recipe.seed,

@@ -11,9 +11,11 @@ __all__ = ['OPENING', 'CONTENT_URL', 'MAX_CONTENT', 'ALL_FOREIGN', 'scored_files
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #a4e8b077
 import ast, hashlib, sysconfig, warnings, zlib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 import numpy as np
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
@@ -21,12 +23,16 @@ from .fineweb_edu import EduStep, Encoder, ScoreHead, choose_alpha, fit_head
 from .sources import SetAside
 from ..files import UserError, read_jsonl, samples
 
+# %% ../../nbs/corpus/155_python_edu.ipynb #44d21489
+if TYPE_CHECKING:
+    from datatrove.pipeline.writers.disk_base import DiskWriter
+
 # %% ../../nbs/corpus/155_python_edu.ipynb #a1300d82
 OPENING = 1000 # characters of a file that are scored, as published
 
 def scored_files(
-    folder=None, # Standard library to read; None for that of the running Python
-)->tuple:        # (rows of the score file with the key `text` added, paths that this library lacks)
+    folder:str|Path|None=None, # Standard library to read; None for that of the running Python
+)->tuple[list[dict[str, Any]], list[str]]: # (scored rows with the key `text`, paths that are missing)
     "Openings of standard-library files with the scores of the sample."
     folder = Path(folder or sysconfig.get_path('stdlib'))
     rows, missing = [], []
@@ -59,6 +65,7 @@ def parse_problem(
             return f'SyntaxError in line {e.lineno}'
         except (ValueError, RecursionError, MemoryError) as e:
             return type(e).__name__
+    return None
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #a5b8e6f1
 def blob_id(
@@ -114,11 +121,11 @@ ALL_FOREIGN = 20 # contents under wrong names, and none under its own, after whi
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #7ac83dce
 def fetch_contents(
-    rows,              # Rows of the published data set, with `blob_id`
+    rows:Iterable[dict[str, Any]], # Of the published data set, with `blob_id`
     aside:SetAside,    # Receives blob ids whose content cannot be had
-    get=download_blob, # Function: blob id -> gzip
+    get:Callable[[str], bytes]=download_blob, # Blob id -> gzip
     workers:int=16,    # Requests at a time
-):                     # Iterator of the rows, in order, with `text`
+)->Iterator[dict[str, Any]]: # The rows, in order, with `text`
     "Put contents to the rows of python-edu; `UserError` if the first `ALL_FOREIGN` are all under wrong names."
     def one(row):
         try:
@@ -149,14 +156,14 @@ class SoundCode(BaseFilter):
     def __init__(self,
         min_chars:int=100,     # Shortest file that is kept, in characters (ours)
         max_chars:int=100_000, # Longest file that is kept, in characters (ours)
-        exclusion_writer=None, # datatrove writer for what is dropped
+        exclusion_writer:'DiskWriter|None'=None, # datatrove writer for what is dropped
     ):
         super().__init__(exclusion_writer)
         self.min_chars, self.max_chars = min_chars, max_chars
 
     def filter(self,
         doc:Document, # A Python file; metadata may hold repo_name and path
-    ):                # True, or (False, reason)
+    )->bool|tuple[bool, str]: # True, or (False, reason)
         "Length first, since it is free."
         size = len(doc.text.encode('utf-8', 'surrogatepass'))
         doc.metadata |= dict(
@@ -179,10 +186,10 @@ class SoundCode(BaseFilter):
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #0a4c27bc
 def python_steps(
-    dropped_folder,      # Parent of the bins of dropped files
+    dropped_folder:str|Path, # Parent of the bins of dropped files
     threshold:int=4,     # Smallest `int_score` that is kept (published: 4)
-    head:ScoreHead=None, # From `train_python_head`; None fits it now
-)->list:                 # Pipeline steps
+    head:ScoreHead|None=None, # From `train_python_head`; None fits it now
+)->list[BaseFilter]:     # Pipeline steps
     "Python files to Python-Edu: sound code, score, keep."
     from datatrove.pipeline.writers import JsonlWriter
     bin = lambda name: JsonlWriter(f'{dropped_folder}/{name}', compression='zstd')

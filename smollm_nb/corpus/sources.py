@@ -12,6 +12,7 @@ __all__ = ['MAX_LINE', 'MAX_FILE', 'MAX_RATIO', 'SourceError', 'SetAside', 'samp
 # %% ../../nbs/corpus/106_sources.ipynb #8d192f75
 import contextlib, importlib, importlib.util, io, os, pkgutil, pydoc, re, sys, sysconfig, warnings
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -25,12 +26,12 @@ class SourceError(UserError):
 
 class SetAside:
     "What could not be read: addresses and reasons."
-    def __init__(self): self.rows = []
+    def __init__(self): self.rows: list[dict[str, str]] = []
 
     def add(self,
         address:str, # File and line, or module
         reason:str,  # Why it was not read
-    ):
+    )->None:
         "Note one thing that could not be read."
         self.rows.append(dict(address=str(address), reason=reason))
 
@@ -42,7 +43,7 @@ class SetAside:
 # %% ../../nbs/corpus/106_sources.ipynb #afeb6bd1
 def sample_pages(
     aside:SetAside, # Receives what could not be read
-):                  # Iterator of `Document`; text is HTML, metadata has url and kind 'html'
+)->Iterator[Document]: # Text is HTML, metadata has url and kind 'html'
     "The pages of data_samples/pages."
     folder = samples('pages')
     for index in sorted(folder.glob('pages*.jsonl')):
@@ -96,7 +97,7 @@ def _hide_environment():
     "Once in a process: where `_HIDDEN` is set, in that thread alone, the environment prints as its name."
     kind = type(os.environ)
     shown = kind.__repr__
-    kind.__repr__ = lambda self: 'os.environ' if _HIDDEN.get() else shown(self)
+    setattr(kind, '__repr__', lambda self: 'os.environ' if _HIDDEN.get() else shown(self))
 
 @contextlib.contextmanager
 def _quiet():
@@ -113,10 +114,10 @@ def _quiet():
         _HIDDEN.reset(token)
 
 def expand_modules(
-    names, # Module names; 'stdlib' stands for the standard library, 'numpy.*' for a package with its public submodules
+    names:Iterable[str], # Modules; 'stdlib' is the standard library, 'numpy.*' a package with its public submodules
 )->list[str]: # Module names, each once, in order
     "The modules that a recipe names."
-    out = []
+    out: list[str] = []
     for n in names:
         out += _stdlib() if n == 'stdlib' else _submodules(n[:-2]) if n.endswith('.*') else [n]
     return list(dict.fromkeys(out))
@@ -165,11 +166,11 @@ def machine_page(
 
 # %% ../../nbs/corpus/106_sources.ipynb #6ebc8e79
 def machine_pages(
-    modules,        # Module names, as for `expand_modules`
+    modules:Iterable[str], # Module names, as for `expand_modules`
     aside:SetAside, # Receives modules that cannot be imported or rendered
     rank:int=0,     # Render the modules rank, rank + world_size, …
     world_size:int=1,
-):                  # Iterator of `Document`; text is HTML
+)->Iterator[Document]: # Text is HTML
     "pydoc pages of modules that are installed here."
     for i, name in enumerate(expand_modules(modules)):
         if i % world_size != rank:
@@ -229,12 +230,12 @@ def _documented(module):
 
 # %% ../../nbs/corpus/106_sources.ipynb #3e1089e4
 def docstring_pages(
-    modules,        # Module names, as for `expand_modules`
+    modules:Iterable[str], # Module names, as for `expand_modules`
     aside:SetAside, # Receives modules that cannot be imported
     rank:int=0,     # Read the modules rank, rank + world_size, …
     world_size:int=1,
     min_chars:int=300, # Shorter docstrings get no page
-):                  # Iterator of `Document`; text is HTML
+)->Iterator[Document]: # Text is HTML
     "Pages of documented classes and functions of modules that are installed here."
     for i, name in enumerate(expand_modules(modules)):
         if i % world_size != rank:
@@ -277,15 +278,20 @@ def _code(path, name, aside):
     try:
         text = path.read_bytes().decode('utf-8-sig')
     except UnicodeDecodeError:
-        return aside.add(name, 'not UTF-8')
-    return text if text.strip() else aside.add(name, 'empty file')
+        aside.add(name, 'not UTF-8')
+        return None
+    if not text.strip():
+        aside.add(name, 'empty file')
+        return None
+    return text
 
+# %% ../../nbs/corpus/106_sources.ipynb #21c4f82b
 def python_files(
-    modules,        # Module names, as for `expand_modules`
+    modules:Iterable[str], # Module names, as for `expand_modules`
     aside:SetAside, # Receives modules without readable source
     rank:int=0,     # Read the modules rank, rank + world_size, …
     world_size:int=1,
-):                  # Iterator of `Document`; text is source code
+)->Iterator[Document]: # Text is source code
     "Source files of modules that are installed here."
     for name in expand_modules(modules)[rank::world_size]:
         try:
@@ -427,11 +433,11 @@ def _readable(path):
 
 # %% ../../nbs/corpus/106_sources.ipynb #b7820a19
 def folder_documents(
-    path,           # A folder, read with all its subfolders
+    path:str|Path,  # A folder, read with all its subfolders
     aside:SetAside, # Receives what could not be read
     rank:int=0,     # Read the files rank, rank + world_size, …
     world_size:int=1,
-):                  # Iterator of `Document`
+)->Iterator[Document]: # Each once, shared out among the ranks
     "A reader's own texts, in the order of their names; `SourceError` for a folder without a file that can be read."
     path = Path(path)
     for p in _readable(path)[rank::world_size]:
@@ -442,11 +448,11 @@ def folder_documents(
             yield from _one_file(p, name, aside)
 
 def folder_code(
-    path,           # A folder, read with all its subfolders
+    path:str|Path,  # A folder, read with all its subfolders
     aside:SetAside, # Receives what could not be read
     rank:int=0,     # Read the files rank, rank + world_size, …
     world_size:int=1,
-):                  # Iterator of `Document`; text is source code
+)->Iterator[Document]: # Text is source code
     "A reader's own Python files, in the order of their names; raises as `folder_documents`."
     path = Path(path)
     for p in [p for p in _readable(path) if _kind(p) == '.py'][rank::world_size]:

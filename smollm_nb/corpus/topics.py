@@ -11,8 +11,11 @@ __all__ = ['TopicError', 'Topic', 'load_topics', 'topic_words', 'jaccard', 'near
 # %% ../../nbs/corpus/110_topics.ipynb #5218ad31
 import random, re
 from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 from ..files import UserError, read_jsonl, samples
 
 # %% ../../nbs/corpus/110_topics.ipynb #90d4178e
@@ -23,7 +26,7 @@ class TopicError(UserError):
 class Topic:
     "One leaf of the topic tree."
     category:str    # shelf, such as 'Gardening'
-    subcategory:str # board of the shelf, such as 'Soil and Compost'
+    subcategory:str # one row of the shelf, such as 'Soil and Compost'
     topic:str       # subject, such as 'Worm bins for kitchen scraps'
 
     @property
@@ -32,20 +35,23 @@ class Topic:
         return f'{self.category} {self.subcategory} {self.topic}'
 
 # %% ../../nbs/corpus/110_topics.ipynb #641366d5
-def _topic(row, path, i):
-    names = [row.get(k) for k in ('category', 'subcategory', 'topic')]
-    for key, name in zip(('category', 'subcategory', 'topic'), names):
+def _topic(row: dict[str, Any], path: str|Path, i: int) -> Topic:
+    names = []
+    for key in ('category', 'subcategory', 'topic'):
+        name = row.get(key)
         if not isinstance(name, str) or not name.strip():
             raise TopicError(
                 f'{path}: topic {i}: {key} is missing or empty; give category, subcategory and topic as text'
             )
-    return Topic(*(' '.join(n.split()) for n in names))
+        names.append(' '.join(name.split()))
+    return Topic(*names)
 
 def load_topics(
-    path=None, # A .jsonl file with category, subcategory and topic; the sample tree by default
+    path:str|Path|None=None, # A .jsonl file with category, subcategory and topic; the sample tree by default
 )->list[Topic]: # In file order
     "Read and check a topic list."
-    path, topics = path or samples('topics', 'topics.jsonl'), {}
+    path = path or samples('topics', 'topics.jsonl')
+    topics: dict[Topic, int] = {}
     for i, row in enumerate(read_jsonl(path), 1):
         t = _topic(row, path, i)
         if t in topics:
@@ -58,65 +64,69 @@ def load_topics(
     return list(topics)
 
 # %% ../../nbs/corpus/110_topics.ipynb #b07102f2
-_SMALL = frozenset('a an and as at by for from how in into is of on or the their to what when why with without'.split())
+_SMALL = frozenset(
+    'a an and as at by for from how in into is of on or s the their to what when why with without'.split()
+)
 
 def topic_words(
     text:str, # A topic's name
-)->frozenset: # Lower-case words; small words such as 'of' only where there is nothing else
+)->frozenset[str]: # Lower-case words; small words such as 'of' only where there is nothing else
     "The words that carry a topic's meaning."
     words = frozenset(re.findall(r'\w+', text.lower()))
     return words - _SMALL or words
 
 def jaccard(
-    a:frozenset, # A set of words
-    b:frozenset, # Another
+    a:frozenset[str], # A set of words
+    b:frozenset[str], # Another
 )->float:        # 0 for nothing in common, 1 for equal sets
     "Shared part of two sets."
     return len(a & b)/len(a | b) if a or b else 1.
 
 # %% ../../nbs/corpus/110_topics.ipynb #3dee63e0
 def near_copies(
-    topics:list,         # `Topic`s
+    topics:list[Topic],  # All of them
     threshold:float=0.5, # Smallest similarity that is reported
-)->list:                 # (topic, topic, similarity), most similar first
+)->list[tuple[Topic, Topic, float]]: # (topic, topic, similarity), most similar first
     "Pairs of topics that differ by little more than word order."
-    words, drawers = [topic_words(t.topic) for t in topics], defaultdict(list)
+    words = [topic_words(t.topic) for t in topics]
+    places: dict[str, list[int]] = defaultdict(list) # word -> topics that hold it
     for i, ws in enumerate(words):
         for w in ws:
-            drawers[w].append(i)
-    pairs = {p for drawer in drawers.values() for p in combinations(drawer, 2)}
+            places[w].append(i)
+    pairs = {pair for there in places.values() for pair in combinations(there, 2)}
     found = [(topics[i], topics[j], jaccard(words[i], words[j])) for i, j in sorted(pairs)]
     return sorted((f for f in found if f[2] >= threshold), key=lambda f: -f[2])
 
 # %% ../../nbs/corpus/110_topics.ipynb #95572585
-def _deal(piles):
-    "One from each pile in turn, until all are empty."
-    piles = [list(p) for p in piles]
-    return [p[k] for k in range(max(map(len, piles), default=0)) for p in piles if k < len(p)]
+def _in_turns(groups: Iterable[list[Topic]]) -> list[Topic]:
+    "The first of each group, then the second of each, until all are used."
+    groups = list(groups)
+    longest = max(map(len, groups), default=0)
+    return [g[k] for k in range(longest) for g in groups if k < len(g)]
 
-def _groups(items, key):
-    groups = defaultdict(list)
-    for x in items:
-        groups[key(x)].append(x)
+def _groups(topics: Iterable[Topic], key: Callable[[Topic], Hashable]) -> list[list[Topic]]:
+    groups: dict[Hashable, list[Topic]] = defaultdict(list)
+    for t in topics:
+        groups[key(t)].append(t)
     return list(groups.values())
 
 def choose_topics(
-    topics:list, # `Topic`s
+    topics:list[Topic], # All of them
     n:int,       # How many to choose
-    seed:int,    # Decides the order of the deal
+    seed:int,    # Decides the order
 )->list[Topic]:  # The first ones of a longer choice are the shorter choice
     "A choice spread over categories, and over subcategories within them."
     if not 0 <= n <= len(topics):
         raise TopicError(f'{n} topics asked for, the list has {len(topics)}; ask for fewer or grow the list')
     rng, shelves = random.Random(seed), []
     for shelf in _groups(topics, lambda t: t.category):
-        boards = _groups(shelf, lambda t: t.subcategory)
-        for b in boards:
-            rng.shuffle(b)
-        rng.shuffle(boards)
-        shelves.append(_deal(boards))
+        rows = _groups(shelf, lambda t: t.subcategory)
+        for row in rows:
+            rng.shuffle(row)
+        rng.shuffle(rows)
+        shelves.append(_in_turns(rows))
     rng.shuffle(shelves)
-    return _deal(shelves)[:n]
+    return _in_turns(shelves)[:n]
 
 # %% ../../nbs/corpus/110_topics.ipynb #fe1a4cb1
 def subtopic_prompt(
@@ -134,7 +144,7 @@ def subtopic_prompt(
 class SubtopicError(TopicError):
     "A model's answer that is not the list it was asked for."
 
-def _entry(text, number):
+def _entry(text: str, number: int|str) -> str:
     text = ' '.join(re.sub(r'[*_"“”]', ' ', text).split()).rstrip(' .;:,')
     if not 1 <= len(text.split()) <= 12:
         raise SubtopicError(f'answer, entry {number}: {len(text.split())} words, expected 2 to 8; ask again')
@@ -149,19 +159,20 @@ def parse_subtopics(
     numbers = [int(i) for i, _ in lines]
     if numbers[:n] != list(range(1, n + 1)):
         raise SubtopicError(f'answer: a list numbered {numbers or "not at all"}, expected 1 to {n}; ask again')
-    names = {}
+    names: dict[frozenset[str], str] = {}
     for i, text in lines[:n]:
         names.setdefault(topic_words(_entry(text, i)), _entry(text, i))
     return list(names.values())
 
 # %% ../../nbs/corpus/110_topics.ipynb #eac60a87
 def grow_topics(
-    topics:list, # `Topic`s to split
-    ask,         # Callable: a request -> the model's answer
+    topics:list[Topic], # Those to split
+    ask:Callable[[str], str], # A request -> the model's answer
     n:int=7,     # Subtopics wanted of each (5,000 became 34,000)
 )->tuple[list[Topic],int]: # Finer topics, all distinct by their words, and how many answers were no lists
     "Split topics into finer ones with a language model."
-    grown, bad = {}, 0
+    grown: dict[frozenset[str], Topic] = {}
+    bad = 0
     for t in topics:
         try:
             names = parse_subtopics(ask(subtopic_prompt(t, n)), n)

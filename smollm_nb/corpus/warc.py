@@ -10,8 +10,10 @@ __all__ = ['MAX_PAGE', 'MAX_BROKEN', 'MAX_AGAIN', 'NO_URL_FILTER', 'warc_snapsho
 
 # %% ../../nbs/corpus/108_warc.ipynb #b233fe2a
 import contextlib, io, re, zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 from .decode import decode_page
@@ -165,7 +167,7 @@ def _from_plain(f, size, start):
 
 # %% ../../nbs/corpus/108_warc.ipynb #b88d743c
 def warc_snapshot(
-    path, # A .warc or .warc.gz file
+    path:str|Path, # A .warc or .warc.gz file
 )->str:   # Such as CC-MAIN-2024-10, or '' if the file does not say
     "Snapshot of a crawl that a WARC file's first record says it is part of."
     with open(path, 'rb') as f:
@@ -215,7 +217,8 @@ def _file_documents(path, aside):
                 broken += 1
                 again += f.tell() - place
                 if broken == MAX_BROKEN or again > 4*size + MAX_AGAIN:
-                    return aside.add(f'{name}@{place}', 'rest of a file with too many broken records')
+                    aside.add(f'{name}@{place}', 'rest of a file with too many broken records')
+                    return
                 start = _next_start(f, place + 1, size, packed)
 
 def _warc_files(path):
@@ -226,11 +229,11 @@ def _warc_files(path):
 
 # %% ../../nbs/corpus/108_warc.ipynb #3672780e
 def warc_documents(
-    path,           # A .warc or .warc.gz file, or a folder of them
+    path:str|Path,  # A .warc or .warc.gz file, or a folder of them
     aside:SetAside, # Receives what could not be read
     rank:int=0,     # Read the files rank, rank + world_size, …
     world_size:int=1,
-):                  # Iterator of `Document`; text is HTML
+)->Iterator[Document]: # Text is HTML
     "HTML responses of WARC files; `SourceError` if there is no such file."
     files = _warc_files(Path(path))
     if not files:
@@ -294,7 +297,7 @@ def _first_document(path, files, aside):
 
 # %% ../../nbs/corpus/108_warc.ipynb #98994d63
 def look_at_source(
-    path,        # What a reader gives as --source: a folder, or a WARC file
+    path:str|Path, # What a reader gives as --source: a folder, or a WARC file
     kind:str='', # 'folder' or 'warc', if the recipe says which; else whether there are WARC files decides
 )->SourceLook:
     "Look at a source before anything is read; `SourceError` if no document can come from it."
@@ -310,20 +313,20 @@ def look_at_source(
     if not found:
         why = ', '.join(f'{reason}: {n}' for reason, n in aside.counts().items()) or 'it holds no HTML page'
         raise SourceError(f'{path}: not one document can be read ({why}); give other files')
-    groups = {}
+    groups: dict[str, list[Path]] = {}
     for p in files:
         groups.setdefault('.warc' if p in [path] else _kind(p), []).append(p)
     return SourceLook(path, kind, [_row(k, group, kind) for k, group in sorted(groups.items())])
 
 # %% ../../nbs/corpus/108_warc.ipynb #9d5d4159
 def web_documents(
-    sources,        # samples, machine, folder, warc
-    page_modules,   # Modules of the machine source, one page each
-    docstring_modules, # Modules of the machine source, one page per documented object
+    sources:Sequence[str],      # samples, machine, folder, warc
+    page_modules:Sequence[str], # Modules of the machine source, one page each
+    docstring_modules:Sequence[str], # Modules of the machine source, one page per documented object
     source_path:str,# Path of the folder or WARC source
     aside:SetAside, # Receives what could not be read
     rank:int=0, world_size:int=1,
-):                  # Iterator of `Document`
+)->Iterator[Document]: # Each once, shared out among the ranks
     "Pages of all the sources that a recipe names."
     for s in sources:
         if s == 'samples':
@@ -343,12 +346,12 @@ def web_documents(
             )
 
 def code_documents(
-    sources,        # Of which machine and folder have code
-    modules,        # Modules of the machine source
+    sources:Sequence[str], # Of which machine and folder have code
+    modules:Sequence[str], # Modules of the machine source
     source_path:str,# Path of the folder source
     aside:SetAside, # Receives what could not be read
     rank:int=0, world_size:int=1,
-):                  # Iterator of `Document`
+)->Iterator[Document]: # Each once, shared out among the ranks
     "Python files of all the sources that a recipe names."
     if 'machine' in sources:
         yield from python_files(modules, aside, rank, world_size)
@@ -361,16 +364,17 @@ class SourceStep(PipelineStep):
     name, type = '📚 Source', 'Reader'
     def __init__(self,
         kind:str,     # 'web' or 'python'
-        folder,       # Receives <rank>.jsonl with what was set aside
-        sources,      # samples, machine, folder, warc
-        **arguments,  # The others of `web_documents` or `code_documents`
+        folder:str|Path,       # Receives <rank>.jsonl with what was set aside
+        sources:Sequence[str], # samples, machine, folder, warc
+        **arguments:Any, # The others of `web_documents` or `code_documents`
     ):
         super().__init__()
         self.kind, self.folder, self.sources, self.arguments = kind, str(folder), sources, arguments
 
-    def run(self, data=None, rank:int=0, world_size:int=1):
+    def run(self, data:Iterable[Document]|None=None, rank:int=0, world_size:int=1)->Iterator[Document]:
         "Documents of one rank."
-        read, rows = web_documents if self.kind == 'web' else code_documents, []
+        read: Callable[..., Iterator[Document]] = web_documents if self.kind == 'web' else code_documents
+        rows: list[dict[str, str]] = []
         for source in self.sources:
             aside = SetAside()
             for doc in read((source,), **self.arguments, aside=aside, rank=rank, world_size=world_size):

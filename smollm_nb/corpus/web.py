@@ -13,7 +13,9 @@ __all__ = ['TOP_NGRAMS', 'REPEATED_NGRAMS', 'STOP_WORDS', 'POLICY', 'EMAILS', 'A
 # %% ../../nbs/corpus/140_web.ipynb #10cf4a6e
 import ipaddress, re
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.filters.base_filter import BaseFilter
@@ -64,7 +66,7 @@ def sentence_count(
 
 # %% ../../nbs/corpus/140_web.ipynb #3a6810f2
 def repeated(
-    parts, # Lines, paragraphs or n-grams
+    parts:Iterable[str], # Lines, paragraphs or n-grams
 )->tuple[int,int]: # How many were seen before, and their characters
     "Parts that occurred earlier in the list."
     seen, count, chars = set(), 0, 0
@@ -90,13 +92,14 @@ def line_repetition(
             return f'dup_{name}_frac'
         if size/len(text) > chars:
             return f'dup_{name}_char_frac'
+    return None
 
 # %% ../../nbs/corpus/140_web.ipynb #53cac0cb
 TOP_NGRAMS = ((2, .20), (3, .18), (4, .16))
 REPEATED_NGRAMS = ((5, .15), (6, .14), (7, .13), (8, .12), (9, .11), (10, .10))
 
 def top_chars(
-    words, # Words of a text
+    words:Sequence[str], # Words of a text
     n:int, # Words in an n-gram
 )->int:    # Characters, with the spaces in it
     "Characters of all occurrences of the most frequent n-gram."
@@ -107,7 +110,7 @@ def top_chars(
     return len(top)*times
 
 def repeated_chars(
-    words, # Words of a text
+    words:Sequence[str], # Words of a text
     n:int, # Words in an n-gram
 )->int:    # Characters, without spaces
     "Characters of n-grams that occurred before, none counted twice."
@@ -124,7 +127,7 @@ def repeated_chars(
 
 # %% ../../nbs/corpus/140_web.ipynb #43cac516
 def word_repetition(
-    words,    # Words of a text
+    words:Sequence[str], # Words of a text
     size:int, # Characters of the text
 )->str|None:  # Why it is dropped
     "Does it repeat its words?"
@@ -134,10 +137,11 @@ def word_repetition(
     for n, limit in REPEATED_NGRAMS:
         if repeated_chars(words, n)/size > limit:
             return f'duplicated_{n}_n_grams'
+    return None
 
 def gopher_repetition(
     text:str,        # Plain text
-    words=None,      # Its words, if they were split before
+    words:Sequence[str]|None=None, # Its words, if they were split before
     lines:float=.30, # Largest share of repeated lines, and of repeated paragraphs
     chars:float=.20, # Largest share of characters in repeated lines, and in repeated paragraphs
 )->str|None:         # Why it is dropped
@@ -165,18 +169,16 @@ def has_letter(
 # %% ../../nbs/corpus/140_web.ipynb #b571ec4d
 def gopher_quality(
     text:str,              # Plain text
-    words=None,            # Its words, if they were split before
-    min_words:int=50,      # Fewest words that are not mere punctuation
-    max_words:int=100_000, # Most
-    min_length:float=3,    # Smallest mean length of a word
-    max_length:float=10,   # Largest
+    words:Sequence[str]|None=None, # Its words, if they were split before
+    min_words:int=50, max_words:int=100_000, # Fewest and most words that are not mere punctuation
+    min_length:float=3, max_length:float=10, # Smallest and largest mean length of a word
     max_symbols:float=.1,  # Hashes per word, and ellipses per word
     max_bullets:float=.9,  # Share of lines that begin with a bullet
     max_ellipses:float=.3, # Share of lines that end in an ellipsis
     min_alpha:float=.8,    # Share of words with a letter
     min_stop_words:int=2,  # Different stop words
-    is_word=is_word,       # Function of a word; a faster one may be given
-    has_letter=has_letter, # The same
+    is_word:Callable[[str], bool]=is_word, # A faster one may be given
+    has_letter:Callable[[str], bool]=has_letter, # The same
 )->str|None:               # Why it is dropped
     "Gopher's quality rules."
     words = words_of(text) if words is None else words
@@ -203,6 +205,7 @@ def gopher_quality(
         return 'gopher_below_alpha_threshold'
     if len(STOP_WORDS.intersection(words)) < min_stop_words:
         return 'gopher_enough_stop_words'
+    return None
 
 # %% ../../nbs/corpus/140_web.ipynb #a0514b0d
 POLICY = ('terms of use', 'privacy policy', 'cookie policy', 'uses cookies', 'use of cookies', 'use cookies')
@@ -213,7 +216,7 @@ def c4_quality(
     min_sentences:int=5,  # Fewest sentences in the lines that stay
     min_words:int=3,      # Fewest words in a line
     max_word:int=1000,    # Longest word in a line, in characters
-    sentences=sentence_count, # Function of a line; a faster one may be given
+    sentences:Callable[[str], int]=sentence_count, # A faster one may be given
 )->tuple[str,str|None]:   # The text of the lines that stay, and why the page is dropped
     "C4's rules as FineWeb used them."
     kept, count = [], 0
@@ -240,7 +243,7 @@ def c4_quality(
 # %% ../../nbs/corpus/140_web.ipynb #bf4f0045
 def fineweb_quality(
     text:str,                # Plain text
-    words=None,              # Its words, if they were split before
+    words:Sequence[str]|None=None, # Its words, if they were split before
     min_punctuation:float=.12, # Share of lines that end in punctuation
     max_short:float=.67,     # Share of lines of at most 30 characters
     max_repeated:float=.01,  # Share of characters in repeated lines
@@ -259,6 +262,7 @@ def fineweb_quality(
     words = words_of(text) if words is None else words
     if text.count('\n')/len(words) > max_breaks:
         return 'list_ratio'
+    return None
 
 # %% ../../nbs/corpus/140_web.ipynb #db5f3467
 _ATOM, _LABEL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", r'[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
@@ -300,15 +304,15 @@ class RuleStep(BaseFilter):
     "Apply one rule to each document; drop with its reason, into the rule's own bin."
     def __init__(self,
         name:str,      # Shown in the funnel; also the bin's folder
-        rule,          # Document -> reason or None; may change the document
-        dropped_folder,# Parent of the bins
+        rule:Callable[[Document], str|None], # Reason or None; may change the document
+        dropped_folder:str|Path, # Parent of the bins
     ):
         super().__init__(JsonlWriter(f'{dropped_folder}/{name}', compression='zstd'))
         self.name, self.rule = name, rule
 
     def filter(self,
         doc:Document, # One document
-    ):                # True, or (False, reason)
+    )->bool|tuple[bool, str]: # True, or (False, reason)
         "Keep or drop a document."
         reason = self.rule(doc)
         if reason is None:
@@ -320,7 +324,7 @@ class RuleStep(BaseFilter):
 class Extract:
     "HTML to text; text stays."
     def __init__(self,
-        extract=extract_text, # Function: page -> text
+        extract:Callable[[str], str]=extract_text, # Page -> text
     ):
         self.extract = extract
 
@@ -333,6 +337,7 @@ class Extract:
             doc.text = self.extract(doc.text)
         if not doc.text.strip():
             return 'no_text'
+        return None
 
 class InLanguage:
     "Keep one language; write down which it was."
@@ -352,6 +357,7 @@ class InLanguage:
             return f'language_{code}'
         if score < self.threshold:
             return 'language_unsure'
+        return None
 
 # %% ../../nbs/corpus/140_web.ipynb #48dce1a3
 class Quality:
@@ -375,18 +381,20 @@ class Quality:
 class MaskStep(PipelineStep):
     "Replace addresses in each document; FineWeb does so after near-duplicates are removed."
     name, type = '📞 Addresses', 'Formatter'
-    def run(self, data, rank:int=0, world_size:int=1):
+    def run(self, data:Iterable[Document], rank:int=0, world_size:int=1)->Iterator[Document]:
         "Documents with addresses replaced."
         for doc in data:
             doc.text = mask_pii(doc.text)
             yield doc
 
 def web_steps(
-    dropped_folder,              # Parent of the bins of dropped pages
+    dropped_folder:str|Path,     # Parent of the bins of dropped pages
     language:str='en',           # Language that is kept
     language_threshold:float=.65,# Smallest probability (FineWeb's, for fastText; decides little with py3langid)
     min_alpha:float=.8,          # Share of words with a letter (Gopher)
 )->list[PipelineStep]:           # Extraction, language, quality
     "FineWeb's chain up to its near-duplicates, in its order; its filter of addresses (URLs) is left out."
-    rules = dict(extract=Extract(), language=InLanguage(language, language_threshold), quality=Quality(min_alpha))
+    rules: dict[str, Callable[[Document], str|None]] = dict(
+        extract=Extract(), language=InLanguage(language, language_threshold), quality=Quality(min_alpha)
+    )
     return [RuleStep(name, rule, dropped_folder) for name, rule in rules.items()]

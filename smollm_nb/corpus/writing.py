@@ -10,11 +10,18 @@ __all__ = ['write_documents', 'write_with_server']
 # %% ../../nbs/corpus/135_writing.ipynb #1a9194c1
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from .cosmopedia import SYSTEM, clean_closing, clean_opening, keep_output, whole_sentences
+from typing import TYPE_CHECKING, Any
+from .cosmopedia import SYSTEM, Prompt, clean_closing, clean_opening, keep_output, whole_sentences
 from ..files import UserError, atomic_write, json_hash, read_jsonl, write_jsonl
+
+# %% ../../nbs/corpus/135_writing.ipynb #c86aa398
+if TYPE_CHECKING:
+    from smollm_nb.model.lm import LanguageModel
+    from smollm_nb.model.tokenizer import TextTokenizer
 
 # %% ../../nbs/corpus/135_writing.ipynb #2a1ef87c
 def _model_hash(model):
@@ -59,17 +66,17 @@ def _write(answer, prompts, out_path, batch_size, row, conditions):
         batch, file = prompts[start:start + batch_size], parts/f'{start:08d}.jsonl'
         if not file.exists():
             write_jsonl(file, [row(p, a) for p, a in zip(batch, answer(start, batch))])
-    reasons = Counter()
+    reasons: Counter[str] = Counter()
     kept = write_jsonl(out_path, _kept(sorted(parts.glob('*.jsonl')), reasons))
     shutil.rmtree(parts)
     return dict(prompts=len(prompts), **dict(sorted(reasons.items())), kept=kept)
 
 # %% ../../nbs/corpus/135_writing.ipynb #d836e1c5
 def write_documents(
-    model,                  # `SmolLM` or a causal language model of transformers, tuned for chat
-    tokenizer,              # Its tokenizer
-    prompts:list,           # `Prompt`s
-    out_path,               # .jsonl or .jsonl.zst; rows in the schema of the hub's `cosmopedia-v2`
+    model:'LanguageModel',  # Tuned for chat; it writes on the device that it lies on
+    tokenizer:'TextTokenizer', # Its tokenizer
+    prompts:Sequence[Prompt], # In order of their seeds
+    out_path:str|Path,      # .jsonl or .jsonl.zst; rows in the schema of the hub's `cosmopedia-v2`
     batch_size:int=16,      # Prompts that are written side by side
     max_new_tokens:int=600, # Most tokens of a text; 2,500 in the original
     temperature:float=0.6,  # As in the original
@@ -78,11 +85,11 @@ def write_documents(
     repetition_penalty:float=1.2, # As in the original
     min_tokens:int=150,     # Shorter texts are dropped
     seed:int=0,             # Prompt i uses seed + i
-)->dict:                    # Funnel: 'prompts', then each drop_reason with its count, then 'kept'
+)->dict[str, int]:          # Funnel: 'prompts', then each drop_reason with its count, then 'kept'
     "Write, clean and filter documents; stopped and started again, it ends in the same bytes."
     from smollm_nb.model.batching import generate_batch
     from smollm_nb.model.tokenizer import chat_prompt
-    how = dict(
+    how: dict[str, Any] = dict(
         max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k,
         repetition_penalty=repetition_penalty
     )
@@ -114,21 +121,21 @@ def _ask(url, payload, headers, max_retries, wait):
 def write_with_server(
     url:str,                # The server's address up to and with /v1
     model:str,              # The model's name there
-    prompts:list,           # `Prompt`s
-    out_path,               # .jsonl or .jsonl.zst; rows in the schema of the hub's `cosmopedia-v2`
-    tokenizer,              # Counts tokens for the length filter
+    prompts:Sequence[Prompt], # In order of their seeds
+    out_path:str|Path,      # .jsonl or .jsonl.zst; rows in the schema of the hub's `cosmopedia-v2`
+    tokenizer:'TextTokenizer', # Counts tokens for the length filter
     batch_size:int=256,     # Prompts per file on disk
     workers:int=32,         # Prompts under way at a time
     max_new_tokens:int=2500,# As in the original
     temperature:float=0.6,  # As in the original
     top_p:float=0.95,       # As in the original
-    extra:dict={'top_k': 50, 'repetition_penalty': 1.2}, # As in the original; {} for servers that refuse these fields
+    extra:dict[str, Any]={'top_k': 50, 'repetition_penalty': 1.2}, # Published; {} for servers that refuse them
     min_tokens:int=150,     # Shorter texts are dropped
     seed:int=0,             # Prompt i asks for seed + i
     api_key:str|None=None,  # Sent as a bearer token
     max_retries:int=5,      # Further tries of a request where the error may pass
     wait:float=1.,          # Seconds before the second try; doubled each time
-)->dict:                    # Funnel, as of `write_documents`
+)->dict[str, int]:          # Funnel, as of `write_documents`
     "Write, clean and filter documents with an OpenAI-compatible server."
     how = dict(model=model, max_tokens=max_new_tokens, temperature=temperature, top_p=top_p, **extra)
     headers = {'Authorization': f'Bearer {api_key}'} if api_key else {}
