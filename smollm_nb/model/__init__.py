@@ -1,4 +1,4 @@
-"""The part in one picture: seven notebooks from text to text, and the names that the rest of the library uses
+"""The part in one picture: from text to text, and the names that the rest of the library uses
 
 Docs: https://smollm-nb.github.io/smollm-nb/model/model.html.md"""
 
@@ -13,11 +13,11 @@ __all__ = ['SPECIAL_TOKENS', 'Tokenizer', 'build_tokenizer', 'chat_prompt', 'Smo
 
 # %% ../../nbs/model/200_model.ipynb #04f8bf6d
 from .tokenizer import SPECIAL_TOKENS, Tokenizer, build_tokenizer, chat_prompt
-from .config import (SmolLMConfig, flops_per_token, inference_memory, kv_cache_bytes, largest_rows,
-                                    parameter_count, parameter_split, training_memory, weight_bytes)
+from .config import SmolLMConfig, flops_per_token, kv_cache_bytes, parameter_count, parameter_split
 from .layers import MLP, Attention, Block, RMSNorm, apply_rope, rope_tables
 from .lm import SmolLM, chunked_cross_entropy, document_mask, token_logprobs
 from .weights import load_model, read_gguf
+from .memory import inference_memory, largest_rows, training_memory, weight_bytes
 from .kernels import FastLM, for_cpu
 from .batching import generate_batch
 from .cache import KVCache

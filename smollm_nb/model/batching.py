@@ -10,6 +10,8 @@ __all__ = ['RaggedCache', 'generate_batch', 'in_faster_precision']
 # %% ../../nbs/model/275_batching.ipynb #d9515f7e
 import copy
 from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
 import torch
 from torch import Tensor
 from ..machine import fastest
@@ -17,12 +19,13 @@ from .cache import CacheError, KVCache, Plan
 from .generate import (GenerationError, TextStream, check_choice, choose, end_ids, generate, prompt_ids,
                                       stepper, uniforms)
 from .kernels import FastLM
-from .lm import SmolLM
+from .lm import LanguageModel, SmolLM
+from .tokenizer import TextTokenizer
 
 # %% ../../nbs/model/275_batching.ipynb #db11baa2
 class RaggedCache(KVCache):
     "A `KVCache` whose rows have lengths of their own, and come and go."
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args:Any, **kwargs:Any):
         super().__init__(*args, **kwargs)
         self.lengths:list[int] = [] # tokens of each row in use
 
@@ -62,7 +65,8 @@ class RaggedCache(KVCache):
         rows:int, # How many
     )->KVCache:   # Empty, of even rows, in the memory of the next free ones
         "Begin new texts; when they are read, `close` says how long each is."
-        new, at = copy.copy(self), len(self.lengths)
+        new: KVCache = copy.copy(self)
+        at = len(self.lengths)
         new.__class__ = KVCache
         new.k, new.v, new.length = self.k[:, at:at + rows], self.v[:, at:at + rows], 0
         return new
@@ -143,7 +147,8 @@ def _advance(model, cache, active, ends, how):
 @torch.inference_mode()
 def _write_all(model, rows, batch_size, ends, how):
     "Write the texts of all rows, `batch_size` at a time."
-    queue, active = deque(sorted(rows, key=lambda r: -len(r.ids))), [] # neighbours of like length: little padding
+    active: list[_Row] = []
+    queue = deque(sorted(rows, key=lambda r: -len(r.ids))) # neighbours of like length: little padding
     longest = max((len(r.ids) + len(r.numbers) for r in rows), default=0)
     cache = RaggedCache(model.config, min(batch_size, len(rows)), longest, model.dtype, model.device)
     while queue or active:
@@ -155,25 +160,27 @@ def _write_all(model, rows, batch_size, ends, how):
 
 # %% ../../nbs/model/275_batching.ipynb #61396929
 def generate_batch(
-    model,                  # `SmolLM` or `FastLM`; a model of transformers writes its texts one by one
-    tokenizer,              # Its tokenizer
-    prompts,                # Texts, or lists of token ids, of any lengths
+    model:LanguageModel,    # `SmolLM` or `FastLM`; a model of transformers writes its texts one by one
+    tokenizer:TextTokenizer, # Its tokenizer
+    prompts:Sequence[str|list[int]], # Texts, or lists of token ids, of any lengths
     max_new_tokens:int=128, # Most tokens to write for each
     temperature:float=0.,   # As in `generate`
     top_k:int=0,            # As in `generate`
     top_p:float=1.,         # As in `generate`
     repetition_penalty:float=1., # As in `generate`
-    stop=(),                # As in `generate`
+    stop:Sequence[str]=(),  # As in `generate`
     seed:int|None=None,     # Prompt i uses seed + i; None for new random numbers
     batch_size:int=16,      # Texts written side by side
 )->list[str]:               # One continuation per prompt
     "Continue many prompts; each text is the one that `generate` would write."
-    how = dict(temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty)
+    how: dict[str,Any] = dict(
+        temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty
+    )
     seeds = [None if seed is None else seed + i for i in range(len(prompts))]
     if not hasattr(model, 'next_logits'):
         def write(p, s): return ''.join(generate(model, tokenizer, p, max_new_tokens, **how, stop=stop, seed=s))
         return [write(p, s) for p, s in zip(prompts, seeds)]
-    check_choice(max_new_tokens, *how.values(), stop)
+    check_choice(max_new_tokens, temperature, top_k, top_p, repetition_penalty, stop)
     if batch_size < 1:
         raise GenerationError(f'batch_size = {batch_size}: must be at least 1')
     rows = []
@@ -187,7 +194,7 @@ def generate_batch(
 # %% ../../nbs/model/275_batching.ipynb #ebd78784
 def in_faster_precision(
     model:SmolLM, # Weights in float32
-    pick=fastest, # Function of functions by name: the fastest name, and seconds by name
+    pick:Callable[...,tuple[str,Any]]=fastest, # Function of functions by name: the fastest name, and seconds by name
 )->SmolLM:        # `model` itself, or a copy in bfloat16
     "The model in the precision in which it writes faster on this machine."
     half = copy.deepcopy(model).to(torch.bfloat16)

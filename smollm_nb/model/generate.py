@@ -9,10 +9,14 @@ __all__ = ['penalize', 'candidates', 'sample', 'choose', 'TextStream', 'Generati
            'uniforms', 'stepper', 'generate']
 
 # %% ../../nbs/model/240_generate.ipynb #be5fb333
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 import torch
 from torch import Tensor
 from ..files import UserError
 from .kernels import for_cpu
+from .lm import LanguageModel
+from .tokenizer import TextTokenizer
 
 # %% ../../nbs/model/240_generate.ipynb #4ac291b5
 def penalize(
@@ -74,11 +78,11 @@ def _certain(held, stop):
 class TextStream:
     "Turns token ids, one by one, into pieces of text that can be shown at once."
     def __init__(self,
-        tokenizer, # Anything with `decode`
-        stop=(),   # Strings that end the text; they are not part of it
+        tokenizer:TextTokenizer,  # Decodes
+        stop:Sequence[str]=(),    # Strings that end the text; they are not part of it
     ):
         self.tokenizer, self.stop, self.done = tokenizer, tuple(stop), False
-        self.window, self.known = [], 0 # tokens decoded together, and how much of their text was taken
+        self.window, self.known = list[int](), 0 # tokens decoded together, and how much of their text was taken
         self.held = ''                  # text that is not yet certain
 
     def push(self,
@@ -120,8 +124,8 @@ def check_choice(
     top_k:int,                 # At least 0
     top_p:float,               # Above 0, at most 1
     repetition_penalty:float,  # Above 0
-    stop,                      # Strings that are not empty
-):
+    stop:Sequence[str],        # Strings that are not empty
+)->None:
     "Refuse settings that no text can be written with; `GenerationError` names the first of them."
     rules = dict(
         max_new_tokens=(max_new_tokens, max_new_tokens >= 1, 'at least 1'),
@@ -137,9 +141,9 @@ def check_choice(
 
 # %% ../../nbs/model/240_generate.ipynb #6a77ead5
 def prompt_ids(
-    model,     # Has a configuration
-    tokenizer, # Encodes a text
-    prompt,    # Text, or a list of token ids
+    model:LanguageModel,     # Has a configuration
+    tokenizer:TextTokenizer, # Encodes a text
+    prompt:str|list[int],    # Text, or a list of token ids
 )->tuple[list[int],int]: # Its ids, and how many tokens may follow in the model's context
     "What is read first; `GenerationError` if it is empty or leaves no space for an answer."
     ids = list(tokenizer.encode(prompt) if isinstance(prompt, str) else prompt)
@@ -151,10 +155,11 @@ def prompt_ids(
     return ids, context - len(ids)
 
 def end_ids(
-    tokenizer, # Has eos_token_id, and perhaps chat_eos_token_id
-)->set[int]:   # Tokens that end a text
+    tokenizer:TextTokenizer, # Has eos_token_id, and perhaps chat_eos_token_id
+)->set[int]:                 # Tokens that end a text
     "What a text or a turn ends with."
-    return {tokenizer.eos_token_id, getattr(tokenizer, 'chat_eos_token_id', None)} - {None}
+    ends: set[Any] = {tokenizer.eos_token_id, getattr(tokenizer, 'chat_eos_token_id', None)}
+    return ends - {None}
 
 def uniforms(
     seed:int|None, # None for new numbers each time
@@ -167,16 +172,16 @@ def uniforms(
 
 # %% ../../nbs/model/240_generate.ipynb #2e57f5a9
 def stepper(
-    model,    # `SmolLM`, `FastLM`, or a causal language model of transformers
-    room:int, # Most tokens that the text may have
-):            # Function of a list of token ids: logits (1, V) after the last
+    model:LanguageModel, # `SmolLM`, `FastLM`, or a causal language model of transformers
+    room:int,            # Most tokens that the text may have
+)->Callable[[list[int]],Tensor]: # Function of a list of token ids: logits (1, V) after the last
     "Reads a text piece by piece and remembers it."
     if hasattr(model, 'next_logits'):
-        model = for_cpu(model, 'reading')
-        cache = model.new_cache(1, room)
-        return lambda ids: model.next_logits(torch.tensor([ids], device=model.device), cache)
-    past = None
-    def step(ids):
+        ours = for_cpu(model, 'reading')
+        cache = ours.new_cache(1, room)
+        return lambda ids: ours.next_logits(torch.tensor([ids], device=ours.device), cache)
+    past: Any = None
+    def step(ids:list[int])->Tensor:
         nonlocal past
         out = model(input_ids=torch.tensor([ids], device=model.device), past_key_values=past, use_cache=True)
         past = out.past_key_values
@@ -205,17 +210,17 @@ def _write(step, ids, numbers, stream, ends, how):
 
 # %% ../../nbs/model/240_generate.ipynb #5186a3a1
 def generate(
-    model,                  # `SmolLM`, `FastLM`, or a causal language model of transformers
-    tokenizer,              # Its tokenizer
-    prompt,                 # Text, or a list of token ids
+    model:LanguageModel,    # `SmolLM`, `FastLM`, or a causal language model of transformers
+    tokenizer:TextTokenizer, # Its tokenizer
+    prompt:str|list[int],   # Text, or a list of token ids
     max_new_tokens:int=128, # Most tokens to write
     temperature:float=0.,   # 0 for the greedy choice
     top_k:int=0,            # Likeliest tokens that stay in play, 0 for all
     top_p:float=1.,         # Probability that the tokens in play must reach
     repetition_penalty:float=1., # Above 1 discourages tokens that occurred before
-    stop=(),                # Strings that end the text
+    stop:Sequence[str]=(),  # Strings that end the text
     seed:int|None=None,     # Of the random numbers; None for new ones each time
-):                          # Iterator of str, pieces of text
+)->Iterator[str]:           # Pieces of text
     "Continue a prompt, piece by piece; `GenerationError` for settings or prompts that cannot be."
     check_choice(max_new_tokens, temperature, top_k, top_p, repetition_penalty, stop)
     ids, room = prompt_ids(model, tokenizer, prompt)

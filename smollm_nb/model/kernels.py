@@ -11,7 +11,9 @@ __all__ = ['FEW_ROWS', 'QUERY_BLOCK', 'KEPT', 'CACHE_LENGTH', 'in_bands', 'by_on
 
 # %% ../../nbs/model/270_kernels.ipynb #eccc1648
 import math
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -20,8 +22,8 @@ from torch._functorch import config as functorch_config
 from ..files import UserError
 from ..machine import can_compile, keep_freed_memory, multiplies, packs
 from .cache import Cache, KVCache
-from .layers import MLP, Attention, apply_rope, attend, rope_at
-from .lm import SmolLM
+from .layers import MLP, Attention, Block, apply_rope, attend, rope_at
+from .lm import LanguageModel, SmolLM
 
 # %% ../../nbs/model/270_kernels.ipynb #c8bef42b
 FEW_ROWS = 16 # up to here a product is limited by reading the matrix
@@ -80,8 +82,8 @@ class TrainingMLP(MLP):
 # %% ../../nbs/model/270_kernels.ipynb #6474e103
 @cache
 def compile_once(
-    f, # A function of tensors
-):     # The same, its passes over memory fused into one where that is possible
+    f:Callable[...,Any], # A function of tensors
+)->Callable[...,Any]:    # The same, its passes over memory fused into one where that is possible
     "A kernel for tensors of any length, compiled at its first call and shared by all who ask for it."
     return torch.compile(f, dynamic=True) if can_compile() else f
 
@@ -207,8 +209,8 @@ def look_back(
 
 # %% ../../nbs/model/270_kernels.ipynb #1c3c1f17
 def block_weights(
-    block, # A `Block`
-)->tuple:  # Its nine weights, in the order of use
+    block:Block,           # One of a model
+)->tuple[Tensor,...]:      # Its nine weights, in the order of use
     "What `block_step` reads."
     a, m = block.self_attn, block.mlp
     return (block.input_layernorm.weight, a.q_proj.weight, a.k_proj.weight, a.v_proj.weight, a.o_proj.weight,
@@ -309,9 +311,9 @@ def _for_training(model):
     return model
 
 def for_cpu(
-    model:SmolLM, # On a CPU; on another device it comes back as it is
+    model:LanguageModel, # On a CPU; on another device, or of another build, it comes back as it is
     purpose:str,  # 'training': changed in place; 'reading' or 'writing': for use without gradients
-):                # What to use for that purpose
+)->Any:           # What to use for that purpose
     "A model as it is fastest on this CPU."
     if getattr(model, 'device', torch.device('meta')).type != 'cpu' or not isinstance(model, SmolLM):
         return model
@@ -345,11 +347,11 @@ class Holder:
         "Weights by name."
         return self.model.state_dict()
 
-    def hidden(self, *args, **kwargs)->Tensor:
+    def hidden(self, *args:Any, **kwargs:Any)->Tensor:
         "As `SmolLM.hidden`."
         return self.model.hidden(*args, **kwargs)
 
-    def next_logits(self, *args, **kwargs)->Tensor:
+    def next_logits(self, *args:Any, **kwargs:Any)->Tensor:
         "As `SmolLM.next_logits`."
         return self.model.next_logits(*args, **kwargs)
 
@@ -382,7 +384,7 @@ class FastLM(Holder):
         super().__init__(_view(model, _PLAIN).eval())
         on_cpu = model.device.type == 'cpu'
         self.compiled = compiled and on_cpu and can_compile()
-        self.steps = [] if use_up else [block_weights(b) for b in model.model.layers]
+        self.steps = [] if use_up else [block_weights(b) for b in model.model.layers if isinstance(b, Block)]
         if use_up:
             model.to('meta')
         if on_cpu: # the embedding is needed as it is, and a head that is packed would be a second one
@@ -395,8 +397,9 @@ class FastLM(Holder):
     def next_logits(self, input_ids:Tensor, cache:Cache, last:Tensor|None=None)->Tensor:
         "As `SmolLM.next_logits`; a single token of a single text takes the compiled step."
         n = cache.longest + 1
-        fits = self.compiled and type(cache) is KVCache and cache.k.shape[3] == CACHE_LENGTH
-        if not fits or input_ids.shape != (1, 1) or not 1 < n < min(CACHE_LENGTH, self.config.max_position_embeddings):
+        if not (self.compiled and type(cache) is KVCache and cache.k.shape[3] == CACHE_LENGTH):
+            return super().next_logits(input_ids, cache, last)
+        if input_ids.shape != (1, 1) or not 1 < n < min(CACHE_LENGTH, self.config.max_position_embeddings):
             return super().next_logits(input_ids, cache, last)
         seen = torch.arange(n)
         torch._dynamo.mark_dynamic(seen, 0)

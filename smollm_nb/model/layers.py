@@ -8,6 +8,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/layers.html.md"""
 __all__ = ['RMSNorm', 'rope_at', 'rope_tables', 'apply_rope', 'attend', 'Attention', 'MLP', 'Block']
 
 # %% ../../nbs/model/220_layers.ipynb #44d79989
+from collections.abc import Callable
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -105,7 +106,7 @@ class Attention(nn.Module):
         cos:Tensor, # Rotary cosines of the T positions
         sin:Tensor, # Rotary sines
         mask:Tensor|None=None, # (B, 1, T, S) True where a query may look; None: causal
-        extend=None, # Puts new (k, v) behind the earlier ones and returns both whole; None: there are none
+        extend:Callable[[Tensor,Tensor],tuple[Tensor,Tensor]]|None=None, # Joins new (k, v) to earlier ones
     )->Tensor:      # (B, T, D)
         q, k, v = self.project(x)
         q, k = apply_rope(q, cos, sin), apply_rope(k, cos, sin)
@@ -158,7 +159,7 @@ class Block(nn.Module):
         cos:Tensor, # Rotary cosines of the T positions
         sin:Tensor, # Rotary sines
         mask:Tensor|None=None, # As in `Attention`
-        extend=None, # As in `Attention`
+        extend:Callable[[Tensor,Tensor],tuple[Tensor,Tensor]]|None=None, # As in `Attention`
     )->Tensor:      # (B, T, D)
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, extend)
         return x + self.mlp(self.post_attention_layernorm(x))

@@ -9,8 +9,10 @@ __all__ = ['for_products', 'chunked_cross_entropy', 'Backbone', 'SmolLMParts', '
            'LanguageModel', 'token_logprobs', 'document_mask']
 
 # %% ../../nbs/model/230_lm.ipynb #8a919a52
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 import torch
 import torch.nn as nn
 from torch import Tensor
@@ -20,6 +22,8 @@ from ..machine import can_compile
 from .cache import Cache, KVCache, Plan
 from .config import SmolLMConfig
 from .layers import Block, RMSNorm, rope_at
+if TYPE_CHECKING:
+    from smollm_nb.model.tokenizer import Tokenizer
 
 # %% ../../nbs/model/230_lm.ipynb #277b36ce
 def _log_sums(logits): return logits.float().logsumexp(-1, keepdim=True)
@@ -47,7 +51,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             logits.scatter_(1, y, (((true - log_sum).exp() - 1)*s).to(logits.dtype))
             torch.mm(logits, w, out=dh[i:i+rows])
             fuse(_accumulate)(dw, logits.T @ chunk)
-        if backward:
+        if dh is not None and dw is not None:
             ctx.save_for_backward(dh.to(hidden.dtype), dw.to(weight.dtype))
         return total
 
@@ -73,7 +77,7 @@ def chunked_cross_entropy(
     targets:Tensor, # (R,) ids of the tokens that came next; -100 is ignored
     rows:int=1024,  # Positions whose logits are alive at the same time
     count:float|Tensor|None=None, # Divides the summed loss; None: the targets that count
-    fuse=lambda f: f, # Makes one pass over memory of a small function, if it can
+    fuse:Callable[...,Any]=lambda f: f, # Makes one pass over memory of a small function, if it can
 )->Tensor:          # () loss in nats, the mean unless `count` says otherwise; 0 if nothing counts
     "Cross entropy of a linear head, equal to `F.cross_entropy` but never with all logits in memory."
     counts = targets != -100
@@ -109,7 +113,7 @@ class SmolLMParts(nn.Module):
         if self.device.type != 'meta':
             self.init_weights(0)
 
-    def tie_weights(self):
+    def tie_weights(self)->None:
         "Make head and embedding one tensor, if the configuration says so."
         if self.config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
@@ -125,7 +129,7 @@ class SmolLMParts(nn.Module):
     @torch.no_grad()
     def init_weights(self,
         seed:int, # Seed of the generator
-    ):
+    )->None:
         "SmolLM's initialisation: normal with std 1/sqrt(D), output projections divided by sqrt(2L), norms 1."
         g, std = torch.Generator().manual_seed(seed), self.config.hidden_size**-0.5
         for name, p in self.named_parameters():
@@ -219,11 +223,11 @@ class Writer(Reader):
         return KVCache(self.config, rows, room, self.dtype, self.device)
 
     def save_pretrained(self,
-        folder,         # Receives config, weights and tokenizer; other files in it stay
-        tokenizer=None, # Saved beside the weights
-    ):
+        folder:str|Path, # Receives config, weights and tokenizer; other files in it stay
+        tokenizer:'Tokenizer|None'=None, # Saved beside the weights
+    )->None:
         "Write the folder that transformers' Auto classes load, as `save_model` does."
-        from smollm_nb.model.weights import save_model
+        from smollm_nb.model.saving import save_model
         save_model(self, folder, tokenizer)
 
 # %% ../../nbs/model/230_lm.ipynb #15feb7c6
@@ -244,13 +248,13 @@ class SmolLM(Writer):
         return chunked_cross_entropy(hidden, self.lm_head.weight, targets.flatten(), count=count, fuse=self.fuse)
 
     def attend_with(self,
-        attention, # Function of the arguments of `attend`
-    ):
+        attention:Callable[...,Tensor], # Function of the arguments of `attend`
+    )->None:
         "Let every block compute its attention by this function."
         for block in self.model.layers:
-            block.self_attn.attend = attention
+            setattr(block.self_attn, 'attend', attention)
 
-    def compile_blocks(self):
+    def compile_blocks(self)->None:
         "Compile each block for training; without a compiler nothing happens."
         if can_compile(self.device.type):
             for block in self.model.layers:

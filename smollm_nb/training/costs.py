@@ -23,7 +23,8 @@ from statistics import median
 from typing import Any
 from ..files import UserError, read_jsonl, samples
 from ..machine import can_compile, matrix_rate, product_seconds, python_rate, this_machine, usable_cores
-from ..model.config import SmolLMConfig, flops_per_token, parameter_count, training_memory
+from ..model.config import SmolLMConfig, flops_per_token, parameter_count
+from ..model.memory import training_memory
 from ..settings import Recipe, load_recipe
 
 # %% ../../nbs/training/345_costs.ipynb #297b3eca
