@@ -1,4 +1,4 @@
-"""Atomic writes, honest readers and typed errors: the few file habits that every later notebook relies on
+"""workshop · Atomic writes, honest readers and typed errors: the few file habits that every later notebook relies on
 
 Docs: https://smollm-nb.github.io/smollm-nb/files.html.md"""
 

@@ -1,4 +1,4 @@
-"""SmolLM-Corpus itself, streamed from the hub row by row, and continued in mid-stream after a kill
+"""workshop · SmolLM-Corpus itself, streamed from the hub row by row, and continued in mid-stream after a kill
 
 Docs: https://smollm-nb.github.io/smollm-nb/corpus/hub.html.md"""
 

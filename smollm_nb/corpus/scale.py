@@ -1,4 +1,4 @@
-"""The same pipeline object on one machine, on a Ray cluster and under Slurm; and what fifteen trillion tokens would cost
+"""workshop · The same pipeline object on one machine, on a Ray cluster and under Slurm; and what fifteen trillion tokens would cost
 
 Docs: https://smollm-nb.github.io/smollm-nb/corpus/scale_out.html.md"""
 

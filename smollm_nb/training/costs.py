@@ -101,7 +101,7 @@ import json, sys
 from dataclasses import asdict
 from smollm_nb.settings import load_recipe
 from smollm_nb.training.costs import step_seconds
-recipe = load_recipe(sys.argv[1], sys.argv[2] or None)
+recipe = load_recipe(sys.argv[1], sys.argv[2] or None, json.loads(sys.argv[3]))
 print(json.dumps(asdict(step_seconds(recipe, recipe.tokenizer.vocab_size))))
 '''
 
@@ -113,8 +113,9 @@ def _calculated(recipe, work):
     return Probe(work/(0.5*matrix_rate(dtype)), 60., dtype, False)
 
 @cache
-def _probe(recipe, settings):
-    done = subprocess.run([sys.executable, '-c', _CHILD, recipe, settings], capture_output=True, text=True)
+def _probe(recipe, settings, changes):
+    command = [sys.executable, '-c', _CHILD, recipe, settings, changes]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ['killed'])[-1]
         raise UserError(f'recipe {recipe}: a step of training cannot be tried ({why})')
@@ -131,7 +132,7 @@ def probe_training(
     work = t.tokens_per_step*(flops_per_token(config, 0) + flops_per_token(config, t.seq_len + 1))/2
     if work > TRIED:
         return _calculated(recipe, work)
-    return _probe(recipe.name, str(settings or ''))
+    return _probe(recipe.name, str(settings or ''), json.dumps(recipe.changes))
 
 # %% ../../nbs/training/345_costs.ipynb #f90d5fa8
 def reference(
