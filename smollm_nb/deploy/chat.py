@@ -34,7 +34,7 @@ def fit_window(
     return system + turns
 
 # %% ../../nbs/deploy/730_chat.ipynb #d957be30
-FAST_FROM = 256 # tokens that a chat has written before it makes the model for writing
+FAST_FROM = 512 # tokens that a chat has written before it makes the model for writing: about what compiling costs
 
 class ChatTokenizer(TextTokenizer, Protocol):
     "A tokenizer that knows a chat format."
