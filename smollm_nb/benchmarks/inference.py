@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 # %% ../../nbs/benchmarks/920_inference.ipynb #79ef913e
 class _Endless:
     "A tokenizer that never ends a text; every token is one letter."
-    eos_token_id = None
+    eos_token_id = -1 # no token has this number
+    def encode(self, text): return [ord(c) - 256 for c in text]
     def decode(self, ids): return ''.join(chr(i + 256) for i in ids)
 
-def _ids(text): return [ord(c) - 256 for c in text]
+_ids = _Endless().encode
 
 def _random_prompts(config, rows, tokens):
     import torch

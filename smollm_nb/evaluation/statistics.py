@@ -77,8 +77,8 @@ def above_chance(
 
 # %% ../../nbs/evaluation/415_statistics.ipynb #63449235
 def ratio_of_sums(
-    tops:Sequence[float],    # One number per unit, such as bits of each document
-    bottoms:Sequence[float], # One number per unit, such as its bytes; their sum is not 0
+    tops:'Sequence[float]|np.ndarray', # One number per unit, such as bits of each document
+    bottoms:'Sequence[float]|np.ndarray', # One number per unit, such as its bytes; their sum is not 0
 )->tuple[float,float]: # Sum over sum, and its standard error with the units as independent; infinite for one unit
     "A ratio of sums and its standard error."
     import numpy as np

@@ -13,6 +13,7 @@ import reprlib
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 from ..files import UserError
+from ..settings import MODEL_PRESETS
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -95,7 +96,9 @@ class SmolLMConfig(Shape):
         **changes:Any, # Fields to set otherwise
     )->'SmolLMConfig':
         "A shape for tests: about 60,000 parameters, no two axes alike."
-        return replace(_shape(48, 80, 2, 6, 2, max_position_embeddings=64, vocab_size=300), **changes)
+        small = cls(vocab_size=300, hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=6,
+                    num_key_value_heads=2, max_position_embeddings=64)
+        return replace(small, **changes)
 
     def to_dict(self,
     )->dict[str,Any]: # What `config.json` holds
@@ -110,22 +113,7 @@ class SmolLMConfig(Shape):
         return _from_hub_form(d)
 
 # %% ../../nbs/model/210_config.ipynb #def37014
-def _shape(D:int, F:int, L:int, N:int, K:int, **kw:Any)->SmolLMConfig:
-    return SmolLMConfig(
-        hidden_size=D, intermediate_size=F, num_hidden_layers=L, num_attention_heads=N, num_key_value_heads=K, **kw
-    )
-
-_LLAMA: dict[str,Any] = dict(vocab_size=32000, bos_token_id=1, eos_token_id=2) # the vocabulary of MobileLLM
-PRESETS = {
-    'smollm-135m':    _shape(576, 1536, 30, 9, 3),
-    'smollm-360m':    _shape(960, 2560, 32, 15, 5),
-    'smollm-1.7b':    _shape(2048, 8192, 24, 32, 32),
-    'smollm2-135m':   _shape(576, 1536, 30, 9, 3, max_position_embeddings=8192, rope_theta=100000.0),
-    'mobilellm-125m': _shape(576, 1536, 30, 9, 3, **_LLAMA),
-    'mobilellm-350m': _shape(960, 2560, 32, 15, 5, **_LLAMA),
-    'mobilellm-600m': _shape(1152, 3072, 40, 18, 6, **_LLAMA),
-    'mobilellm-1b':   _shape(1280, 3584, 54, 20, 5, **_LLAMA),
-    'mobilellm-1.5b': _shape(1600, 4352, 54, 25, 5, **_LLAMA)}
+PRESETS = {name: SmolLMConfig(**shape) for name, shape in MODEL_PRESETS.items()}
 
 # %% ../../nbs/model/210_config.ipynb #cad31452
 def parameter_split(
@@ -225,8 +213,8 @@ def rival(
 # %% ../../nbs/model/210_config.ipynb #5c69f8d7
 def flops_per_token(
     config:SmolLMConfig, # Shape
-    seq_len:int,         # T, tokens per row
-)->int:                  # FLOPs per token, forward and backward
+    seq_len:float,       # T, tokens per row, or the number of positions that a token looks at on average
+)->float:                # FLOPs per token, forward and backward
     "Training arithmetic per token: 6 per matrix weight and 12·L·D·T for attention."
     split = parameter_split(config)
     matrices = split['attention'] + split['mlp'] + config.vocab_size*config.hidden_size

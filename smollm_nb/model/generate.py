@@ -181,9 +181,10 @@ def stepper(
         cache = ours.new_cache(1, room)
         return lambda ids: ours.next_logits(torch.tensor([ids], device=ours.device), cache)
     past: Any = None
+    theirs: Any = model
     def step(ids:list[int])->Tensor:
         nonlocal past
-        out = model(input_ids=torch.tensor([ids], device=model.device), past_key_values=past, use_cache=True)
+        out = theirs(input_ids=torch.tensor([ids], device=model.device), past_key_values=past, use_cache=True)
         past = out.past_key_values
         return out.logits[:, -1].float()
     return step

@@ -267,7 +267,7 @@ class LanguageModel(Protocol):
     config: Any # with `vocab_size`
     @property
     def device(self)->torch.device: ...
-    def __call__(self, input_ids:Tensor, **kwargs:Any)->Any: ... # (B, T) to (B, T, V) logits
+    def __call__(self, input_ids:Tensor, /)->Any: ... # (B, T) to (B, T, V) logits
 
 # %% ../../nbs/model/230_lm.ipynb #a5bdd305
 def _picked(head, hidden, targets):

@@ -146,7 +146,8 @@ class Coder:
 # %% ../../nbs/model/205_tokenizer.ipynb #609e8a99
 class TextTokenizer(Protocol):
     "What writing and scoring need of a tokenizer."
-    eos_token_id: int
+    @property
+    def eos_token_id(self)->int: ... # ends a document
     def encode(self, text:str)->list[int]: ...
     def decode(self, ids:list[int])->str: ...
 
