@@ -553,6 +553,7 @@ def _run_locked(recipe, settings, run, chosen, progress, say, **how):
 def run_recipe(
     name:str,           # Section of settings.ini
     settings=None,      # Another settings.ini
+    changes=None,       # Key -> value for this run, as `load_recipe` takes them
     source=None,        # The reader's own folder or WARC file
     runs='runs',        # Folder that holds the runs
     only:str='',        # Do only this stage
@@ -566,7 +567,8 @@ def run_recipe(
 )->dict:                # The summary, as in run.json; empty if not all stages are done; after a dry run {'plan': …}
     "Run a recipe from where it stands to its report; `UserError` for what cannot be run, is locked, or is damaged."
     say = _say if progress or dry_run else (lambda *a: None)
-    (recipe, look), run, (rank, size) = _with_source(load_recipe(name, settings), source), Path(runs)/name, _processes()
+    run, (rank, size) = Path(runs)/name, _processes()
+    recipe, look = _with_source(load_recipe(name, settings, changes), source)
     training = 'checkpoints' in [s.name for s in choose_stages(STAGES, only, first, last)]
     if rank and (dry_run or not training):
         return {}
