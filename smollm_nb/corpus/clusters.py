@@ -63,13 +63,13 @@ _WORD = re.compile(r'[a-z][a-z-]{3,}')
 
 def cluster_names(
     texts:Sequence[str], # n pages
-    labels:np.ndarray,   # (n,) clusters from `dbscan`
+    labels:Sequence[int]|np.ndarray, # (n,) clusters from `dbscan`
     k:int=3,             # Words per name
 )->dict[int,str]: # Cluster -> its most telling words
     "Name each cluster by words that its pages share and others do not."
     words = [set(_WORD.findall(t.lower())) for t in texts]
     everywhere, names = Counter(w for ws in words for w in ws), {}
-    for c in sorted(set(labels.tolist()) - {NOISE}):
+    for c in sorted({int(l) for l in labels} - {NOISE}):
         inside = [ws for ws, l in zip(words, labels) if l == c]
         here = Counter(w for ws in inside for w in ws)
         score = {w: n/len(inside)*np.log(len(words)/everywhere[w]) for w, n in here.items()}

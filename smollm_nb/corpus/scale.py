@@ -45,7 +45,8 @@ def cluster_executor(
     from datatrove.executor import SlurmPipelineExecutor
     return SlurmPipelineExecutor(
         list(steps), tasks=tasks, workers=workers, logging_dir=str(logs), partition=partition,
-        time=f'{hours}:00:00', qos='', job_name=f'smollm-{name}', mem_per_cpu_gb=memory_gb, venv_path=f'{Path(sys.executable).parent}/activate',
+        time=f'{hours}:00:00', qos='',
+        job_name=f'smollm-{name}', mem_per_cpu_gb=memory_gb, venv_path=f'{Path(sys.executable).parent}/activate',
         slurm_logs_folder=f'{logs}/slurm'
     )
 
