@@ -6,8 +6,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/run.html.md"""
 
 # %% auto #0
 __all__ = ['TUNING_LOG', 'PROMPTS', 'QUESTIONS', 'HELD_OUT_CHARS', 'NGRAM_TOKENS', 'LENGTH', 'INTERVALS', 'SPLITS', 'STAGES',
-           'corpus_stage', 'tokenizer_stage', 'known_datasets', 'open_mixture', 'tokens_stage', 'checkpoints_stage',
-           'tuning_stage', 'evaluation_stage', 'exports_stage', 'Countdown', 'run_recipe']
+           'corpus_stage', 'tokenizer_stage', 'open_mixture', 'tokens_stage', 'checkpoints_stage', 'tuning_stage',
+           'evaluation_stage', 'exports_stage', 'Countdown', 'run_recipe']
 
 # %% ../nbs/810_run.ipynb #cf63837e
 import os
@@ -26,14 +26,9 @@ from .stages import (Stage, choose_stages, is_done, lock_folder, partial_folder,
                               read_manifest, run_stages, stage_records)
 
 # %% ../nbs/810_run.ipynb #0c2301ec
-def _rows(folder, dataset):
-    from smollm_nb.files import read_jsonl
-    for path in sorted((Path(folder)/dataset).glob('*.jsonl.zst')):
-        yield from read_jsonl(path)
-
-def _datasets(folder):
-    # a reader's folder may hold no Python file
-    return sorted(p.name for p in Path(folder).iterdir() if p.is_dir() and next(_rows(folder, p.name), None))
+def _corpus(run):
+    from smollm_nb.corpus.store import CorpusFolder
+    return CorpusFolder(Path(run)/'corpus')
 
 def _say(line):
     "Print a line beside progress bars."
@@ -54,23 +49,14 @@ def corpus_stage(recipe, run, out, progress):
 def tokenizer_stage(recipe, run, out, progress):
     "A byte-level BPE trained on the curated documents."
     from smollm_nb.corpus.tokenizer import train_tokenizer
-    documents = run/'corpus'/'documents'
-    tokenizer = train_tokenizer(
-        (r['text'] for d in _datasets(documents) for r in _rows(documents, d)), recipe.tokenizer.vocab_size
-    )
+    tokenizer = train_tokenizer((r['text'] for r in _corpus(run).rows()), recipe.tokenizer.vocab_size)
     tokenizer.save(out)
     return dict(vocab_size=tokenizer.vocab_size)
 
 # %% ../nbs/810_run.ipynb #b2a0385a
-def known_datasets(
-)->list[str]: # Names that mixture.shares may hold
-    "Data sets that some source gives."
-    from smollm_nb.corpus.hub import COLUMNS
-    from smollm_nb.corpus.pipeline import DATASETS
-    return list(dict.fromkeys([*DATASETS, *COLUMNS]))
-
 def _check_names(recipe, present=()):
     "Refuse a mixture with data sets that no source gives: what would be trained were another mixture."
+    from smollm_nb.corpus.store import known_datasets
     for key in ('shares', 'late_shares'):
         known = dict.fromkeys([*known_datasets(), *present])
         unknown = [d for d, share in getattr(recipe.mixture, key).items() if share and d not in known]
@@ -116,9 +102,9 @@ def tokens_stage(recipe, run, out, progress):
     "Documents to token shards."
     from smollm_nb.corpus.shards import encode_documents, write_shard
     from smollm_nb.model.tokenizer import Tokenizer
-    tokenizer, documents = Tokenizer.load(run/'tokenizer'), run/'corpus'/'documents'
-    def encoded(dataset): return encode_documents(tokenizer, (r['text'] for r in _rows(documents, dataset)))
-    tokens = {d: write_shard(out/f'{d}.bin', encoded(d)) for d in _datasets(documents)}
+    tokenizer, corpus = Tokenizer.load(run/'tokenizer'), _corpus(run)
+    def encoded(dataset): return encode_documents(tokenizer, (r['text'] for r in corpus.rows('documents', dataset)))
+    tokens = {d: write_shard(out/f'{d}.bin', encoded(d)) for d in corpus.datasets()}
     return dict(tokens=sum(tokens.values()), datasets=tokens)
 
 def _mixture_rows(recipe, mixture):
@@ -134,7 +120,7 @@ def _mixture_rows(recipe, mixture):
 def _look_at_heldout(recipe, run, tokenizer):
     "What training evaluates on its way: bits per byte of a few held-out texts; None if there are none."
     from smollm_nb.evaluation.bits_per_byte import bits_per_byte
-    if not _datasets(run/'corpus'/'heldout'):
+    if not _corpus(run).datasets('heldout'):
         return None
     texts = [t[:2000] for t in _held_out(run, 8, recipe.seed)]
     return lambda model: dict(
@@ -210,8 +196,7 @@ NGRAM_TOKENS = 5_000_000 # training tokens that the n-gram baselines count; as P
 def _held_out(run, limit, seed):
     "Held-out texts, a fixed sample over all data sets; read twice, and only the sample is held."
     from random import Random
-    folder = run/'corpus'/'heldout'
-    def rows(): return (r for d in _datasets(folder) for r in _rows(folder, d))
+    def rows(): return _corpus(run).rows('heldout')
     n = sum(1 for _ in rows())
     if not n:
         raise UserError('the corpus has no held-out document; raise corpus.heldout_fraction or give more sources')

@@ -10,6 +10,7 @@ __all__ = ['NOISE', 'dbscan', 'project', 'cluster_names', 'nearest_cluster']
 # %% ../../nbs/corpus/175_clusters.ipynb #92082108
 import re
 from collections import Counter
+from collections.abc import Sequence
 import numpy as np
 from ..files import UserError
 
@@ -31,7 +32,7 @@ def dbscan(
             continue
         labels[i], reach = cluster, [i]
         while reach:
-            for j in near[reach.pop()]:
+            for j in near[reach.pop()].tolist():
                 if labels[j] == NOISE:
                     labels[j] = cluster
                     if len(near[j]) >= min_points:
@@ -61,18 +62,18 @@ def project(
 _WORD = re.compile(r'[a-z][a-z-]{3,}')
 
 def cluster_names(
-    texts,  # n pages
-    labels, # (n,) clusters from `dbscan`
-    k:int=3,# Words per name
+    texts:Sequence[str], # n pages
+    labels:Sequence[int]|np.ndarray, # (n,) clusters from `dbscan`
+    k:int=3,             # Words per name
 )->dict[int,str]: # Cluster -> its most telling words
     "Name each cluster by words that its pages share and others do not."
     words = [set(_WORD.findall(t.lower())) for t in texts]
     everywhere, names = Counter(w for ws in words for w in ws), {}
-    for c in sorted(set(labels) - {NOISE}):
+    for c in sorted({int(l) for l in labels} - {NOISE}):
         inside = [ws for ws, l in zip(words, labels) if l == c]
         here = Counter(w for ws in inside for w in ws)
-        score = lambda w: here[w]/len(inside)*np.log(len(words)/everywhere[w])
-        names[int(c)] = ', '.join(sorted(here, key=lambda w: (-score(w), w))[:k])
+        score = {w: n/len(inside)*np.log(len(words)/everywhere[w]) for w, n in here.items()}
+        names[c] = ', '.join(sorted(here, key=lambda w: (-score[w], w))[:k])
     return names
 
 # %% ../../nbs/corpus/175_clusters.ipynb #8361f89b

@@ -10,6 +10,7 @@ __all__ = ['EMPTY', 'normalized_words', 'shingles', 'jaccard', 'shingle_number',
 
 # %% ../../nbs/corpus/160_dedup.ipynb #d9001200
 import re, unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -32,11 +33,13 @@ def normalized_words(
 
 # %% ../../nbs/corpus/160_dedup.ipynb #99153b96
 def shingles(
-    words,     # A document's words
-    n:int=5,   # Words per shingle
-)->set[tuple]: # All runs of n words; a shorter text is one shingle as a whole
+    words:Sequence[str], # A document's words
+    n:int=5,             # Words per shingle
+)->set[tuple[str,...]]:  # All runs of n words; a shorter text is one shingle as a whole
     "What two documents are compared by."
-    return {tuple(words[i:i + n]) for i in range(max(len(words) - n + 1, 1))} if words else set()
+    if not words:
+        return set()
+    return {tuple(words[i:i + n]) for i in range(max(len(words) - n + 1, 1))}
 
 def jaccard(
     a:set, # Shingles of a document
@@ -62,8 +65,8 @@ def _mixed(x):
 _ODD = [_mixed(place) | 1 for place in range(1, 100)] # for the first word of a shingle, the second …
 
 def shingle_number(
-    shingle, # Its words
-)->int:      # 32 bits
+    shingle:Sequence[str], # Its words
+)->int:                    # 32 bits
     "One number for a run of words; another order is another number."
     total = sum(_word_number(word)*odd for word, odd in zip(shingle, _ODD))
     return _mixed(total & _BITS) >> 32
@@ -74,13 +77,13 @@ EMPTY = np.uint32(0xFFFFFFFF) # every place of the signature of a document witho
 def hash_functions(
     n:int,    # How many
     seed:int, # Which
-)->tuple:     # (n,) factors, all odd, and (n,) summands, uint32
+)->tuple[np.ndarray,np.ndarray]: # (n,) factors, all odd, and (n,) summands, uint32
     "The maps x -> a·x + b that stand for orders of the shingles."
     drawn = np.array([_mixed(i + (seed << 32) & _BITS) >> 32 for i in range(1, 2*n + 1)], np.uint32)
     return drawn[:n] | np.uint32(1), drawn[n:]
 
 def minhash_signatures(
-    texts,          # Iterable of documents
+    texts:Iterable[str], # Documents
     ngram:int=5,    # Words per shingle
     buckets:int=14, # Bands
     hashes:int=8,   # Hashes per band
@@ -97,18 +100,18 @@ def minhash_signatures(
 
 # %% ../../nbs/corpus/160_dedup.ipynb #38a818f0
 def standard_error(
-    similarity,      # Jaccard similarity J, number or array
+    similarity:float|np.ndarray, # Jaccard similarity J, number or array
     hashes:int=112,  # Places k of the signature
-):                   # Standard deviation of the share of equal places
+)->float|np.ndarray: # Standard deviation of the share of equal places
     "How far a signature's estimate of J strays."
     return (similarity*(1 - similarity)/hashes)**0.5
 
 # %% ../../nbs/corpus/160_dedup.ipynb #f088b0ca
 def match_probability(
-    similarity,     # Jaccard similarity of two documents, number or array
+    similarity:float|np.ndarray, # Jaccard similarity of two documents, number or array
     buckets:int=14, # b, bands of the signature
     hashes:int=8,   # r, hashes per band
-):                  # Probability that at least one band agrees
+)->float|np.ndarray: # Probability that at least one band agrees
     "The S-curve of MinHash with bands."
     return 1 - (1 - similarity**hashes)**buckets
 
@@ -131,7 +134,7 @@ def duplicate_clusters(
         )
     parent, with_words = list(range(len(signatures))), np.flatnonzero((signatures != EMPTY).any(1)).tolist()
     for band in range(buckets):
-        first = {} # entry of the band -> first document that has it
+        first:dict[bytes,int] = {} # entry of the band -> first document that has it
         for i in with_words:
             entry = signatures[i, band*hashes:(band + 1)*hashes].tobytes()
             earlier, later = sorted((_root(parent, first.setdefault(entry, i)), _root(parent, i)))
@@ -144,20 +147,22 @@ class DedupResult:
     "What was kept, and which document stands for each that was dropped."
     keep:np.ndarray     # (documents,) bool, True for the first of each cluster
     clusters:np.ndarray # (documents,) place of the first document of each one's cluster
-    dropped:list        # (id of the dropped document, id of the kept one), in order
+    dropped:list[tuple] # (id of the dropped document, id of the kept one), in order
 
 def deduplicate(
-    ids,            # Name of each document
-    texts,          # Documents, in the order in which the first is to be kept
+    ids:Iterable,        # Name of each document
+    texts:Iterable[str], # Documents, in the order in which the first is to be kept
     ngram:int=5,    # Words per shingle
     buckets:int=14, # Bands
     hashes:int=8,   # Hashes per band
     seed:int=1,     # Chooses the hash functions
+    sign:Callable[...,np.ndarray]=minhash_signatures,    # As `minhash_signatures`, if there is a faster one
+    cluster:Callable[...,np.ndarray]=duplicate_clusters, # As `duplicate_clusters`
 )->DedupResult:
     "Keep the first document of each cluster of near-duplicates."
-    ids, signatures = list(ids), minhash_signatures(texts, ngram, buckets, hashes, seed)
-    if len(ids) != len(signatures):
-        raise UserError(f'{len(ids)} ids for {len(signatures)} texts; give one id per text')
-    clusters = duplicate_clusters(signatures, buckets, hashes)
-    keep = clusters == np.arange(len(ids))
-    return DedupResult(keep, clusters, [(ids[i], ids[clusters[i]]) for i in np.flatnonzero(~keep)])
+    names, signatures = list(ids), sign(texts, ngram, buckets, hashes, seed)
+    if len(names) != len(signatures):
+        raise UserError(f'{len(names)} ids for {len(signatures)} texts; give one id per text')
+    clusters = cluster(signatures, buckets, hashes)
+    keep = clusters == np.arange(len(names))
+    return DedupResult(keep, clusters, [(names[i], names[clusters[i]]) for i in np.flatnonzero(~keep)])

@@ -9,6 +9,7 @@ __all__ = ['UNIT', 'WINDOW', 'rows_given', 'MixtureError', 'RowOrder', 'RowDraws
 
 # %% ../../nbs/corpus/190_mixture.ipynb #7a1f1cd7
 import zlib
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Protocol
@@ -16,13 +17,14 @@ import numpy as np
 import torch
 from .shards import TokenShard, encode_documents, write_shard # noqa: F401, shards as files
 from ..files import UserError
+from ..settings import MixtureSettings, TrainingSettings
 
 # %% ../../nbs/corpus/190_mixture.ipynb #bd2b98df
 UNIT = 10**9 # shares are counted in billionths
 
 def rows_given(
-    shares, # List of shares; their sum is taken as the whole
-    n:int,  # Rows handed out so far
+    shares:Sequence[float], # Their sum is taken as the whole
+    n:int,                  # Rows handed out so far
 )->list[int]: # Rows that each source has given; they sum to n
     "How many of the first n rows come from each source (Webster and Sainte-Laguë)."
     p = [round(s*UNIT) for s in shares]
@@ -195,8 +197,8 @@ class RowSource(Protocol):
 
 # %% ../../nbs/corpus/190_mixture.ipynb #064e0708
 def source_tokens(
-    mixture,  # Mixture settings of a recipe
-    training, # Training settings of a recipe
+    mixture:MixtureSettings,   # Of a recipe
+    training:TrainingSettings, # Of the same
 )->dict[str,float]: # Source -> tokens that the run takes from it
     "Tokens per source over a whole run, both stages."
     late = training.train_steps - mixture.late_step if mixture.late_shares else 0

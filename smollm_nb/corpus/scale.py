@@ -9,21 +9,25 @@ __all__ = ['cluster_executor', 'finished', 'run_on_cluster', 'scale_estimate']
 
 # %% ../../nbs/corpus/197_scale_out.ipynb #7229faa4
 import sys, time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from ..files import UserError
+if TYPE_CHECKING:
+    from datatrove.executor.base import PipelineExecutor
 
 # %% ../../nbs/corpus/197_scale_out.ipynb #5ab08fa8
 def cluster_executor(
     kind:str,       # 'ray' or 'slurm'
     name:str,       # Name of the job
-    steps:list,     # datatrove pipeline steps
+    steps:Sequence, # datatrove pipeline steps
     tasks:int,      # Ranks that the documents are cut into
     workers:int,    # Ranks that run at a time
-    logs,           # Folder of logs and of the notes about finished ranks; all machines must see it
+    logs:str|Path,  # Folder of logs and of the notes about finished ranks; all machines must see it
     partition:str='', # Slurm: the queue
     hours:int=24,   # Slurm: longest time of a rank
     memory_gb:int=2,# Memory of a rank, which has one core
-):                  # A datatrove executor; its `run` starts the work
+)->'PipelineExecutor': # Its `run` starts the work
     "datatrove's executor for a cluster."
     if kind == 'ray':
         try:
@@ -31,41 +35,44 @@ def cluster_executor(
         except ImportError:
             raise UserError("executor = ray: Ray is not installed; pip install 'smollm-nb[cluster]'") from None
         from datatrove.executor import RayPipelineExecutor
-        return RayPipelineExecutor(steps, tasks=tasks, workers=workers, logging_dir=str(logs), mem_per_cpu_gb=memory_gb)
+        return RayPipelineExecutor(
+            list(steps), tasks=tasks, workers=workers, logging_dir=str(logs), mem_per_cpu_gb=memory_gb
+        )
     if kind != 'slurm':
         raise UserError(f'executor = {kind}: no such cluster; use ray or slurm')
     if not partition:
         raise UserError('executor = slurm: no queue is named; set slurm_partition in settings.ini (sinfo lists them)')
     from datatrove.executor import SlurmPipelineExecutor
     return SlurmPipelineExecutor(
-        steps, tasks=tasks, workers=workers, logging_dir=str(logs), partition=partition, time=f'{hours}:00:00', qos='',
+        list(steps), tasks=tasks, workers=workers, logging_dir=str(logs), partition=partition,
+        time=f'{hours}:00:00', qos='',
         job_name=f'smollm-{name}', mem_per_cpu_gb=memory_gb, venv_path=f'{Path(sys.executable).parent}/activate',
         slurm_logs_folder=f'{logs}/slurm'
     )
 
 # %% ../../nbs/corpus/197_scale_out.ipynb #a2f7282b
 def finished(
-    logs,  # Folder of logs
-)->int:    # Ranks that are noted as done
+    logs:str|Path, # Folder of logs
+)->int:            # Ranks that are noted as done
     "How many ranks of a pipeline are done."
     return sum(1 for _ in (Path(logs)/'completions').glob('*'))
 
 def run_on_cluster(
     kind:str,       # 'ray' or 'slurm'
-    pipelines:dict, # Name -> datatrove pipeline steps
+    pipelines:Mapping[str,Sequence], # Name -> datatrove pipeline steps
     tasks:int,      # Ranks per pipeline
     workers:int,    # Ranks that run at a time
-    logs,           # Folder of logs, seen by all machines
+    logs:str|Path,  # Folder of logs, seen by all machines
     progress:bool=True, # Show a progress bar
     every:float=10, # Seconds between two looks at what is done
-    **cluster,      # Further arguments of `cluster_executor`
-):
+    partition:str='', # Slurm: the queue
+)->None:
     "Run pipelines on a cluster and wait; ranks that were finished before are skipped."
     from tqdm.auto import tqdm
     folders = {name: Path(logs)/name for name in pipelines}
     with tqdm(total=len(pipelines)*tasks, desc=f'corpus on {kind}', unit='task', disable=not progress) as bar:
         for name, steps in pipelines.items():
-            cluster_executor(kind, name, steps, tasks, workers, folders[name], **cluster).run()
+            cluster_executor(kind, name, steps, tasks, workers, folders[name], partition).run()
         while True:
             done = {name: finished(f) for name, f in folders.items()}
             bar.update(sum(done.values()) - bar.n)
@@ -85,7 +92,7 @@ def scale_estimate(
     tokens:float,            # To be processed
     cores:int,               # That work at a time
     price:float,             # Of a core for an hour
-)->dict:                     # core_hours, days, cost
+)->dict[str,float]:          # core_hours, days, cost
     "Time and cost of a job from the rate of one core."
     core_hours = seconds_per_token*tokens/3600
     return dict(core_hours=core_hours, days=core_hours/cores/24, cost=core_hours*price)

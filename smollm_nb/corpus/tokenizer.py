@@ -9,13 +9,14 @@ __all__ = ['train_tokenizer', 'bytes_per_token']
 
 # %% ../../nbs/corpus/180_tokenizer.ipynb #906636e6
 import json
+from collections.abc import Iterable
 from .decode import valid_text
 from ..files import UserError
 from ..model.tokenizer import SPECIAL_TOKENS, Tokenizer, build_tokenizer
 
 # %% ../../nbs/corpus/180_tokenizer.ipynb #90da7be8
 def train_tokenizer(
-    texts,                # Iterable of documents
+    texts:Iterable[str],  # Documents
     vocab_size:int=49152, # Entries, control tokens and bytes included; fewer if the texts have no pair left to merge
 )->Tokenizer:             # Control tokens 0 to 16, then 256 bytes, then merges
     "Learn a byte-level BPE in SmolLM's form; the same texts in the same order give the same bytes."
@@ -43,9 +44,9 @@ def train_tokenizer(
 
 # %% ../../nbs/corpus/180_tokenizer.ipynb #373d7647
 def bytes_per_token(
-    tokenizer, # A `Tokenizer`
-    texts,     # Iterable of texts
-)->float:      # UTF-8 bytes per token, pooled over the texts; NaN if there is no token
+    tokenizer:Tokenizer, # Any of ours
+    texts:Iterable[str], # Texts
+)->float:                # UTF-8 bytes per token, pooled over the texts; NaN if there is no token
     "How many bytes of these texts a token holds on average."
     texts = [valid_text(t) for t in texts]
     tokens = sum(map(len, tokenizer.encode_batch(texts)))
