@@ -12,6 +12,7 @@ __all__ = ['TEMPLATE', 'summarise_run', 'check_summary', 'draw_funnel', 'draw_mi
 import base64, io, json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Sequence
 from .files import UserError, atomic_write, read_jsonl, samples
 from .machine import this_machine
 from .run import STAGES
@@ -54,8 +55,8 @@ def _tuning(run):
 
 # %% ../nbs/820_report.ipynb #2ddc662b
 def summarise_run(
-    run,      # The run's folder, every stage done
-)->dict:      # What run.json holds
+    run:str|Path, # The run's folder, every stage done
+)->dict[str, Any]: # What run.json holds
     "Read every figure of the report from the run's files."
     run = Path(run)
     settings = _json(run/'settings.json')
@@ -86,7 +87,7 @@ def summarise_run(
 # %% ../nbs/820_report.ipynb #1f9247fc
 def check_summary(
     summary:dict, # From `summarise_run`
-):
+)->None:
     "Raise a `UserError` that names the first field that the schema does not allow."
     import jsonschema
     schema = json.loads(samples('schemas', 'run.schema.json').read_text())
@@ -158,10 +159,10 @@ def draw_loss(
 
 # %% ../nbs/820_report.ipynb #82474fb7
 def draw_errors(
-    rows:list[dict], # Rows with 'model', 'value', 'stderr'; one bar each
-    label:str,       # Axis label
-    marks=(),        # Values drawn as crosses, one per row; None for none
-)->bytes:            # PNG
+    rows:list[dict],                        # Rows with 'model', 'value', 'stderr'; one bar each
+    label:str,                              # Axis label
+    marks:Sequence[float|None]=(), # Values drawn as crosses, one per row; None for none
+)->bytes:                                   # PNG
     "Values with an interval of two standard errors."
     import matplotlib.pyplot as plt
     names = [r['model'] for r in rows]
@@ -186,7 +187,7 @@ def draw_errors(
 
 # %% ../nbs/820_report.ipynb #270abcfb
 def figures(
-    run,          # The run's folder
+    run:str|Path, # The run's folder
     summary:dict, # From `summarise_run`
 )->dict[str,bytes]: # name -> PNG
     "All pictures of the report."
@@ -321,8 +322,8 @@ def render(
     )
 
 def write_report(
-    run,    # The run's folder, every stage done
-)->dict:    # The summary
+    run:str|Path, # The run's folder, every stage done
+)->dict[str, Any]: # The summary
     "Write run.json and report.html; both whole or not at all."
     run = Path(run)
     summary = summarise_run(run)

@@ -19,11 +19,14 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 from .files import UserError, samples, write_json
 from .machine import check_device
 from .settings import Recipe, load_recipe, recipe_values
 from .stages import (Stage, choose_stages, is_done, lock_folder, partial_folder, plan_stages, read_begun,
                               read_manifest, run_stages, stage_records)
+if TYPE_CHECKING:
+    from smollm_nb.corpus.mixture import PackedMixture
 
 # %% ../nbs/810_run.ipynb #0c2301ec
 def _corpus(run):
@@ -35,7 +38,7 @@ def _say(line):
     from tqdm.auto import tqdm
     tqdm.write(line)
 
-def corpus_stage(recipe, run, out, progress):
+def corpus_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "Sources to curated documents, and the held-out ones."
     from smollm_nb.corpus.pipeline import build_corpus, count_sources, source_lines
     from smollm_nb.evaluation import benchmark_texts
@@ -46,7 +49,7 @@ def corpus_stage(recipe, run, out, progress):
             for line in source_lines(count_sources(out)):
                 _say(line)
 
-def tokenizer_stage(recipe, run, out, progress):
+def tokenizer_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "A byte-level BPE trained on the curated documents."
     from smollm_nb.corpus.tokenizer import train_tokenizer
     tokenizer = train_tokenizer((r['text'] for r in _corpus(run).rows()), recipe.tokenizer.vocab_size)
@@ -89,8 +92,8 @@ def _say_absent(recipe, mixture):
 # %% ../nbs/810_run.ipynb #9464ccde
 def open_mixture(
     recipe:Recipe, # Shares, seed, row length
-    run,           # The run's folder, stage `tokens` done
-):                 # A `PackedMixture` over the data sets that have tokens
+    run:str|Path,  # The run's folder, stage `tokens` done
+)->'PackedMixture': # A `PackedMixture` over the data sets that have tokens
     "The training rows of a run; `UserError` for a data set that no source gives."
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard
     m, shards = recipe.mixture, {p.stem: TokenShard(p) for p in sorted((Path(run)/'tokens').glob('*.bin'))}
@@ -98,7 +101,7 @@ def open_mixture(
     late = dict(late_shares=_present_shares(m.late_shares, shards), late_step=m.late_step) if m.late_shares else {}
     return PackedMixture(shards, _present_shares(m.shares, shards), recipe.training.seq_len, recipe.seed, **late)
 
-def tokens_stage(recipe, run, out, progress):
+def tokens_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "Documents to token shards."
     from smollm_nb.corpus.shards import encode_documents, write_shard
     from smollm_nb.model.tokenizer import Tokenizer
@@ -141,7 +144,7 @@ def _train_model(recipe, run, out, progress):
         tokenizer,
     )
 
-def checkpoints_stage(recipe, run, out, progress):
+def checkpoints_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "Pre-training, the mixture that it read, and the model in the hub's layout."
     mixture = open_mixture(recipe, run)
     _say_absent(recipe, mixture)
@@ -162,7 +165,7 @@ def _tuning_dtype(recipe, run):
     chosen = read_json(path) if path.exists() else {}
     return chosen.get('dtype', 'auto') if recipe.dtype == 'auto' else recipe.dtype
 
-def tuning_stage(recipe, run, out, progress):
+def tuning_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "Fine-tuning on instructions, then on preferences."
     import torch
     from smollm_nb.files import read_jsonl, write_jsonl
@@ -281,7 +284,7 @@ def _sample_texts(base, tuned, tokenizer, seed):
     ]
 
 # %% ../nbs/810_run.ipynb #7909a6ca
-def evaluation_stage(recipe, run, out, progress):
+def evaluation_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "Scores, bits per byte and sample texts."
     import torch
     from smollm_nb.model import load_model
@@ -306,7 +309,7 @@ def evaluation_stage(recipe, run, out, progress):
     return dict(scores=len(scores))
 
 # %% ../nbs/810_run.ipynb #7be8826c
-def exports_stage(recipe, run, out, progress):
+def exports_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "The tuned model as a folder for transformers, compared with ours."
     from smollm_nb.deploy.export import check_export, export_model
     from smollm_nb.model import load_model
@@ -396,12 +399,13 @@ STAGES = (Stage('corpus', _corpus_settings, corpus_stage, inputs=_corpus_inputs)
 class Countdown:
     "A bar with the time that is left of a run, redrawn every second while stages work."
     def __init__(self,
-        expected:dict, # stage -> seconds, or None where nothing is known
+        expected:dict,                               # stage -> seconds, or None where nothing is known
         show:bool=True,# False: no bar
-        clock=time.perf_counter, # Seconds
+        clock:Callable[[], float]=time.perf_counter, # Seconds
     ):
         self.expected, self.show, self.clock = dict(expected), show and bool(expected), clock
-        self.now, self.since, self._stop = None, clock(), threading.Event()
+        self.now:str|None = None # the stage that works
+        self.since, self._stop = clock(), threading.Event()
 
     def left(self)->float: # Seconds; stages of which nothing is known count as nothing
         "What is left, by what was expected."
@@ -436,7 +440,7 @@ class Countdown:
     @contextmanager
     def stage(self,
         name:str, # The stage that works now
-    ):
+    )->Iterator[None]:
         "While this holds, a stage works; afterwards nothing of it is left."
         self.now, self.since = name, self.clock()
         try:
@@ -509,16 +513,16 @@ def _expected(recipe, settings, run, chosen, records, say):
     return costs
 
 # %% ../nbs/810_run.ipynb #e568540a
-def _run_locked(recipe, settings, run, chosen, progress, say, **how):
+def _run_locked(recipe, settings, run, chosen, progress, say, force, adopt, verify):
     "The stages and, if all are done, the report, with the folder locked."
     start, lock, records = time.perf_counter(), lock_folder(run), stage_records(STAGES, recipe)
     try:
         write_json(run/'settings.json', asdict(recipe))
         expected = _expected(recipe, settings, run, chosen, records, say) if progress else {}
         with Countdown(expected, progress) as countdown:
-            run_stages(
-                STAGES, recipe, run, *chosen, progress=progress, say=say, records=records, around=countdown.stage, **how
-            )
+            only, first, last = chosen
+            run_stages(STAGES, recipe, run, only, first, last, force, progress, say, adopt, verify, records,
+                       countdown.stage)
         if not all(is_done(read_manifest(run/s), record) for s, record in records.items()):
             return {}
         from smollm_nb.report import write_report
@@ -530,20 +534,20 @@ def _run_locked(recipe, settings, run, chosen, progress, say, **how):
 
 # %% ../nbs/810_run.ipynb #a33c1a20
 def run_recipe(
-    name:str,           # Section of settings.ini
-    settings=None,      # Another settings.ini
-    changes=None,       # Key -> value for this run, as `load_recipe` takes them
-    source=None,        # The reader's own folder or WARC file
-    runs='runs',        # Folder that holds the runs
-    only:str='',        # Do only this stage
-    first:str='',       # Begin with this stage
-    last:str='',        # Stop after this stage
-    force:bool=False,   # Delete what the chosen stages did and do them again
-    progress:bool=True, # Progress bars and lines
-    adopt:bool=False,   # Go on from unfinished work although settings or files have changed
-    dry_run:bool=False, # Only say what would be done
-    verify:bool=False,  # Compare the contents of all files of finished stages, not only of small ones
-)->dict:                # The summary, as in run.json; empty if not all stages are done; after a dry run {'plan': …}
+    name:str,                         # Section of settings.ini
+    settings:str|Path|None=None,      # Another settings.ini
+    changes:dict[str, Any]|None=None, # Key -> value for this run, as `load_recipe` takes them
+    source:str|Path|None=None,        # The reader's own folder or WARC file
+    runs:str|Path='runs',             # Folder that holds the runs
+    only:str='',                      # Do only this stage
+    first:str='',                     # Begin with this stage
+    last:str='',                      # Stop after this stage
+    force:bool=False,                 # Delete what the chosen stages did and do them again
+    progress:bool=True,               # Progress bars and lines
+    adopt:bool=False,                 # Go on from unfinished work although settings or files have changed
+    dry_run:bool=False,               # Only say what would be done
+    verify:bool=False,                # Compare the contents of all files of finished stages, not only of small ones
+)->dict[str, Any]: # The summary, as in run.json; empty if not all stages are done; after a dry run {'plan': …}
     "Run a recipe from where it stands to its report; `UserError` for what cannot be run, is locked, or is damaged."
     say = _say if progress or dry_run else (lambda *a: None)
     run, (rank, size) = Path(runs)/name, _processes()
@@ -566,6 +570,4 @@ def run_recipe(
         return {}
     for line in look.lines() if look else ():
         say(line)
-    return _run_locked(
-        recipe, settings, run, (only, first, last), progress, say, force=force, adopt=adopt, verify=verify
-    )
+    return _run_locked(recipe, settings, run, (only, first, last), progress, say, force, adopt, verify)

@@ -12,13 +12,15 @@ __all__ = ['HASHED', 'ASIDE', 'Stage', 'stage_records', 'read_manifest', 'is_don
 import json
 import os
 import shutil
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 from .files import (UserError, atomic_folder, file_hash, folder_hashes, json_hash, source_hash, write_json)
 from .machine import Meter, versions
 from .settings import Recipe
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 # %% ../nbs/800_stages.ipynb #fd5c91af
 def _nothing(*args): return {}
@@ -37,9 +39,9 @@ class Stage:
 
 # %% ../nbs/800_stages.ipynb #6925b874
 def stage_records(
-    stages,        # The stages in order
-    recipe:Recipe, # Settings
-)->dict[str,dict]: # Stage name -> key, result, settings, inputs, length, recorded, versions
+    stages:Sequence['Stage'], # The stages in order
+    recipe:Recipe,            # Settings
+)->dict[str, dict[str, Any]]: # Stage name -> key, result, settings, inputs, length, recorded, versions
     "What each stage depends on, and its key: its settings, its files and the result of the stage before."
     records, before = {}, ''
     for s in stages:
@@ -58,8 +60,8 @@ def stage_records(
 
 # %% ../nbs/800_stages.ipynb #94471cbe
 def read_manifest(
-    folder, # A stage's folder
-)->dict:    # The manifest; empty if there is none that can be read
+    folder:str|Path, # A stage's folder
+)->dict[str, Any]:   # The manifest; empty if there is none that can be read
     "What a finished stage says of itself."
     return _read_record(Path(folder)/'manifest.json')
 
@@ -120,10 +122,10 @@ def _to_hash(sizes, verify):
         yield name
 
 def damage(
-    folder,           # A finished stage's folder
-    manifest:dict,    # Its manifest
+    folder:str|Path, # A finished stage's folder
+    manifest:dict,   # Its manifest
     verify:bool=False,# Compare the contents of all files, not only of small ones
-)->str:               # File and what is wrong with it; '' if nothing
+)->str:              # File and what is wrong with it; '' if nothing
     "The first file that is not as the stage left it."
     folder, sizes = Path(folder), manifest.get('sizes', {})
     for name, size in sizes.items():
@@ -148,15 +150,15 @@ _BEGUN = '.begun.json'
 ASIDE = '.set-aside' # folder inside a run
 
 def partial_folder(
-    run,       # The run's folder
-    name:str,  # Of a stage
-)->Path:       # Where it works until it is done
+    run:str|Path, # The run's folder
+    name:str,     # Of a stage
+)->Path:          # Where it works until it is done
     "The folder of an unfinished stage."
     return Path(run)/f'.{name}.partial'
 
 def read_begun(
-    partial, # From `partial_folder`
-)->dict:     # The record of the unfinished work there; empty if there is none
+    partial:str|Path, # From `partial_folder`
+)->dict[str, Any]:    # The record of the unfinished work there; empty if there is none
     "What an unfinished stage was begun with."
     return _read_record(Path(partial)/_BEGUN)
 
@@ -315,16 +317,16 @@ def _delete(stage, run, say):
 
 # %% ../nbs/800_stages.ipynb #1740d4e7
 def run_stage(
-    stage:Stage,      # What to do
-    recipe:Recipe,    # Settings
-    run,              # The run's folder
-    record:dict,      # The stage's record, from `stage_records`
-    force:bool=False, # Throw away what is there, finished or not
+    stage:Stage,                       # What to do
+    recipe:Recipe,                     # Settings
+    run:str|Path,                      # The run's folder
+    record:dict,                       # The stage's record, from `stage_records`
+    force:bool=False,                  # Throw away what is there, finished or not
     progress:bool=True,
-    say=print,        # Receives a line for whatever is moved or deleted
-    adopt:bool=False, # Go on from unfinished work under another key
+    say:Callable[[str], object]=print, # Receives a line for whatever is moved or deleted
+    adopt:bool=False,                  # Go on from unfinished work under another key
     verify:bool=False,# Compare the contents of all files of a finished stage
-)->dict:              # The manifest, with 'fresh' telling whether work was done now
+)->dict[str, Any]:                     # The manifest, with 'fresh' telling whether work was done now
     "Do one stage unless it is done already; `UserError` if it was done and is damaged."
     folder = Path(run)/stage.name
     if force:
@@ -353,8 +355,8 @@ def run_stage(
 
 # %% ../nbs/800_stages.ipynb #45cb8cca
 def lock_folder(
-    run, # The run's folder; made if missing
-):       # A held lock; release it with .release()
+    run:str|Path, # The run's folder; made if missing
+)->'FileLock':    # A held lock; release it with .release()
     "Take the folder for this process alone."
     from filelock import FileLock, Timeout
     Path(run).mkdir(parents=True, exist_ok=True)
@@ -366,11 +368,11 @@ def lock_folder(
     return lock
 
 def choose_stages(
-    stages,     # All stages in order
-    only='',    # Do this one
-    first='',   # Do this one and those after it
-    last='',    # Stop after this one
-)->list[Stage]: # The stages to look at
+    stages:Sequence['Stage'], # All stages in order
+    only:str='',              # Do this one
+    first:str='',             # Do this one and those after it
+    last:str='',              # Stop after this one
+)->list[Stage]:               # The stages to look at
     "Pick stages by name; an unknown name is a `UserError`."
     names = [s.name for s in stages]
     for n in filter(None, (only, first, last)):
@@ -382,20 +384,20 @@ def choose_stages(
 
 # %% ../nbs/800_stages.ipynb #c9262516
 def run_stages(
-    stages,            # All stages in order
-    recipe:Recipe,     # Settings
-    run,               # The run's folder
-    only:str='',       # Do only this stage
-    first:str='',      # Begin with this stage
-    last:str='',       # Stop after this stage
-    force:bool=False,  # Do the chosen stages again even if they are done
+    stages:Sequence['Stage'], # All stages in order
+    recipe:Recipe, # Settings
+    run:str|Path, # The run's folder
+    only:str='', # Do only this stage
+    first:str='', # Begin with this stage
+    last:str='', # Stop after this stage
+    force:bool=False, # Do the chosen stages again even if they are done
     progress:bool=True,# Progress bars
-    say=print,         # Receives one line per stage, and one for whatever is moved or deleted
-    adopt:bool=False,  # Go on from unfinished work under another key
+    say:Callable[[str], object]=print, # Receives one line per stage, and one for whatever is moved or deleted
+    adopt:bool=False, # Go on from unfinished work under another key
     verify:bool=False, # Compare the contents of all files of finished stages
     records:dict|None=None, # From `stage_records`, where it is known already
-    around=lambda name: nullcontext(), # Stage name -> a context manager that holds while the stage works
-)->dict[str,dict]:     # Stage name -> manifest
+    around:Callable[[str], AbstractContextManager[Any]]=nullcontext, # Of a stage's name; holds while the stage works
+)->dict[str, dict[str, Any]]: # Stage name -> manifest
     "Do the stages that are not done, in order; `UserError` if one that they need is not done or is damaged."
     records, manifests, chosen = records or stage_records(stages, recipe), {}, choose_stages(stages, only, first, last)
     for s in stages[:stages.index(chosen[0])]:
@@ -444,16 +446,16 @@ def _plan(stage, run, record, force, verify):
 
 # %% ../nbs/800_stages.ipynb #78528ff2
 def plan_stages(
-    stages,            # All stages in order
-    recipe:Recipe,     # Settings
-    run,               # The run's folder
-    only:str='',       # As for `run_stages`
-    first:str='',      # As for `run_stages`
-    last:str='',       # As for `run_stages`
-    force:bool=False,  # As for `run_stages`
-    verify:bool=False, # As for `run_stages`
-    records:dict|None=None, # As for `run_stages`
-)->list[dict]:         # stage, state (done, damaged, set aside, to continue, to do), why
+    stages:Sequence['Stage'], # All stages in order
+    recipe:Recipe,            # Settings
+    run:str|Path,             # The run's folder
+    only:str='',              # As for `run_stages`
+    first:str='',             # As for `run_stages`
+    last:str='',              # As for `run_stages`
+    force:bool=False,         # As for `run_stages`
+    verify:bool=False,        # As for `run_stages`
+    records:dict|None=None,   # As for `run_stages`
+)->list[dict]:                # stage, state (done, damaged, set aside, to continue, to do), why
     "What `run_stages` would do; nothing is touched."
     records, chosen = records or stage_records(stages, recipe), choose_stages(stages, only, first, last)
     states = [_plan(s, run, records[s.name], force, verify) for s in chosen]

