@@ -32,11 +32,12 @@ def child(out, log_every=1, threads=1):
 
     class Rows:
         def __init__(self, vocab_size, seq_len): self.vocab_size, self.seq_len = vocab_size, seq_len
-        def batch(self, step, batch_size):
+        def batch(self, step, batch_size, rank=0, size=1):
             g = torch.Generator().manual_seed(step)
             start = torch.randint(self.vocab_size, (batch_size, 1), generator=g)
             by = torch.randint(1, 9, (batch_size, 1), generator=g)
-            return (start + by*torch.arange(self.seq_len + 1)) % self.vocab_size
+            rows = (start + by*torch.arange(self.seq_len + 1)) % self.vocab_size
+            return rows[rank*batch_size//size:(rank + 1)*batch_size//size]
 
     smoke = load_recipe('smoke')
     t = replace(smoke.training, train_steps=STEPS, log_every=log_every)
