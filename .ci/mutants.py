@@ -11,10 +11,12 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ |= dict(
@@ -71,27 +73,33 @@ def mutate(source, path, how):
 def run(source, namespace): exec(compile(source, '<cell>', 'exec'), namespace)
 
 
+def special(folder, names):
+    "Sockets and pipes, which cannot be copied."
+    kinds = ('is_symlink', 'is_file', 'is_dir')
+    return [n for n in names if not any(getattr(Path(folder)/n, kind)() for kind in kinds)]
+
+
 def scratch(namespace):
     "Temporary folders that the notebook made so far."
     return [Path(v.name) for v in list(namespace.values()) if isinstance(v, tempfile.TemporaryDirectory)]
 
 
-def survives(cells, namespace):
+def survives(cells, namespace, quiet=True):
     "Run cells in a forked child; True if none fails. Temporary folders are put back afterwards."
     folders, keep = [f for f in scratch(namespace) if f.exists()], Path(tempfile.mkdtemp())
     for i, f in enumerate(folders):
-        shutil.copytree(f, keep/str(i), symlinks=True)
+        shutil.copytree(f, keep/str(i), symlinks=True, ignore=special)
     pid = os.fork()
     if pid == 0:
         os.setpgrp()
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
+        if quiet:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
             for c in cells:
                 run(c, namespace)
             os._exit(0)
-        except BaseException:
+        except BaseException as e:
+            print(f'{type(e).__name__}: {e}\nin\n{c}', file=sys.stderr, flush=True)
             os._exit(1)
     end, status = time.time() + SECONDS, None
     while status is None and time.time() < end:
@@ -119,9 +127,12 @@ def test_notebook(path):
     main = sys.modules['__main__'] = types.ModuleType('__main__')   # so that classes of cells can be pickled
     cells, namespace, results = code_cells(path), vars(main), []
     for i, cell in enumerate(cells):
-        run(cell, namespace)
+        try:
+            run(cell, namespace)
+        except BaseException as e:
+            raise SystemExit(f'{path}, after {len(results)} mutants: {type(e).__name__}: {e}\nin\n{cell}') from e
         functions = exported_functions(cell)
-        if functions and not survives(cells[i:], namespace):
+        if functions and not survives(cells[i:], namespace, quiet=False):
             sys.exit(f'{path}: fails even without a mutant, after cell {i}')
         for f in functions:
             for how in ('raise', 'constant'):
@@ -129,48 +140,49 @@ def test_notebook(path):
     return results
 
 
+def child(path):
+    "Test one notebook in this process; its results go to the standard output, what the notebook prints goes nowhere."
+    results = os.fdopen(os.dup(1), 'w')
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
+        import torch
+        torch.set_num_threads(1)
+        torch.set_num_threads = lambda n: None   # a forked child cannot start OpenMP's threads again
+    except ImportError:
+        pass
+    json.dump(test_notebook(path), results)
+    results.close()
+    os._exit(0)
+
+
+def in_child(path):
+    "The results of a notebook, tested in a process of its own, so that none inherits another's state."
+    return subprocess.run([sys.executable, __file__, '--notebook', str(path)], stdout=subprocess.PIPE, text=True)
+
+
 def main(parts):
+    names = {path.relative_to(ROOT/'nbs').as_posix(): path for path in sorted((ROOT/'nbs').rglob('*.ipynb'))}
+    names = {n: p for n, p in names.items() if '_checkpoints' not in n and (not parts or any(q in n for q in parts))}
     total, survivors = 0, []
-    for path in sorted((ROOT/'nbs').rglob('*.ipynb')):
-        name = path.relative_to(ROOT/'nbs').as_posix()
-        if '.ipynb_checkpoints' in name or (parts and not any(p in name for p in parts)):
-            continue
-        read, write = os.pipe()
-        pid = os.fork()   # one process per notebook, so that none inherits another's state
-        if pid == 0:
-            os.close(read)
-            try:
-                import torch
-                torch.set_num_threads(1)
-                torch.set_num_threads = lambda n: None   # a forked child cannot start OpenMP's threads again
-            except ImportError:
-                pass
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            code = 0
-            try:
-                os.write(write, json.dumps(test_notebook(path)).encode())
-            except BaseException as e:
-                os.write(2, f'{name}: {type(e).__name__}: {e}\n'.encode())
-                code = 1
-            os._exit(code)
-        os.close(write)
-        data = b''.join(iter(lambda: os.read(read, 1 << 16), b''))
-        os.close(read)
-        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
-            sys.exit(f'{name}: cannot be tested')
-        results = json.loads(data)
-        alive = [r for r in results if r[2]]
-        total += len(results)
-        survivors += [(name, *r[:2]) for r in alive]
-        print(
-            f'{name}: {len(results)} mutants, {len(alive)} survive',
-            *(f'{f} ({how})' for f, how, _ in alive),
-            flush=True,
-        )
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, done in zip(names, pool.map(in_child, names.values())):
+            if done.returncode:
+                pool.shutdown(cancel_futures=True)
+                sys.exit(f'{name}: cannot be tested')
+            results = json.loads(done.stdout)
+            alive = [r for r in results if r[2]]
+            total += len(results)
+            survivors += [(name, *r[:2]) for r in alive]
+            print(
+                f'{name}: {len(results)} mutants, {len(alive)} survive', *(f'{f} ({how})' for f, how, _ in alive),
+                flush=True
+            )
     share = len(survivors)/max(total, 1)
     print(f'{total - len(survivors)} of {total} mutants killed; {share:.1%} survive (at most {LIMIT:.0%} may)')
     sys.exit(share > LIMIT)
 
 
 if __name__ == '__main__':
+    if sys.argv[1:2] == ['--notebook']:
+        child(Path(sys.argv[2]))
     main(sys.argv[1:])
