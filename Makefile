@@ -15,7 +15,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 KERNELS = nbs/030_machine.ipynb $(addprefix nbs/model/, 220_layers.ipynb 230_lm.ipynb 240_generate.ipynb 270_kernels.ipynb 275_batching.ipynb) nbs/training/332_precision.ipynb
 AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 
-.PHONY: run lint types test test-avx2 slow lab docs export bench site-test clean
+.PHONY: run lint types test test-avx2 slow gpu lab docs export bench site-test clean
 .NOTPARALLEL:
 
 run: .venv/.core
@@ -43,6 +43,10 @@ slow: .venv/.bench
 	$(BIN)/python .ci/mutants.py
 	$(BIN)/python .ci/kills.py
 	$(BIN)/python .ci/train_kills.py
+
+# What needs a CUDA card: equality with the processor, memory, speed; four minutes.
+gpu: .venv/.test
+	$(BIN)/python -m pytest --nb-flags gpu nbs/benchmarks/950_gpu.ipynb
 
 lab: .venv/.lab
 	$(BIN)/jupyter lab nbs/index.ipynb

@@ -6,12 +6,11 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/kernels.html.md"""
 
 # %% auto #0
 __all__ = ['FEW_ROWS', 'QUERY_BLOCK', 'KEPT', 'CACHE_LENGTH', 'in_bands', 'by_onednn', 'ReadingLinear', 'side_by_side',
-           'TrainingAttention', 'TrainingMLP', 'compile_once', 'causal_attend', 'attend_in_blocks', 'dots', 'look_back',
+           'TrainingAttention', 'TrainingMLP', 'causal_attend', 'attend_in_blocks', 'dots', 'look_back',
            'block_weights', 'block_step', 'head_step', 'token_step', 'PackedLinear', 'for_cpu', 'Holder', 'FastLM']
 
 # %% ../../nbs/model/270_kernels.ipynb #eccc1648
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 import torch
@@ -23,7 +22,7 @@ from ..files import UserError
 from ..machine import can_compile, keep_freed_memory, multiplies, packs
 from .cache import Cache, KVCache
 from .layers import MLP, Attention, Block, apply_rope, attend, rope_at
-from .lm import LanguageModel, SmolLM
+from .lm import LanguageModel, SmolLM, compile_once
 
 # %% ../../nbs/model/270_kernels.ipynb #c8bef42b
 FEW_ROWS = 16 # up to here a product is limited by reading the matrix
@@ -80,13 +79,6 @@ class TrainingMLP(MLP):
         return list(side_by_side(x, self.gate_proj, self.up_proj))
 
 # %% ../../nbs/model/270_kernels.ipynb #6474e103
-@cache
-def compile_once(
-    f:Callable[...,Any], # A function of tensors
-)->Callable[...,Any]:    # The same, its passes over memory fused into one where that is possible
-    "A kernel for tensors of any length, compiled at its first call and shared by all who ask for it."
-    return torch.compile(f, dynamic=True) if can_compile() else f
-
 QUERY_BLOCK = 128 # queries that are scored at once; each block skips all keys after it
 
 def _shares(scores, scale):
@@ -305,7 +297,6 @@ def _for_training(model):
         return model
     keep_freed_memory()
     functorch_config.activation_memory_budget = KEPT
-    model.fuse = compile_once
     for block in model.model.layers:
         block.self_attn.__class__, block.mlp.__class__ = TrainingAttention, TrainingMLP
     return model
