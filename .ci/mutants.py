@@ -2,7 +2,7 @@
 
 For each notebook the cells are run in order. After a cell that exports functions, the process forks once per
 mutant; the child runs the cell again with one body replaced and then the rest of the notebook. A cell that fails
-kills the mutant. Survivors are listed; more than 5 % of all mutants is a failure.
+kills the mutant. Before that the whole notebook is run once with each of these cells twice and no mutant. Survivors are listed; more than 5 % of all mutants is a failure.
 
     python .ci/mutants.py [part of a notebook's path …]
 """
@@ -126,15 +126,15 @@ def test_notebook(path):
     os.chdir(path.parent)
     main = sys.modules['__main__'] = types.ModuleType('__main__')   # so that classes of cells can be pickled
     cells, namespace, results = code_cells(path), vars(main), []
+    # each mutant is a second run of its cell, so the notebook must stand a second run of them without any mutant
+    if not survives([c for c in cells for _ in range(1 + bool(exported_functions(c)))], namespace, quiet=False):
+        raise SystemExit(f'{path}: fails when its export cells are run twice')
     for i, cell in enumerate(cells):
         try:
             run(cell, namespace)
         except BaseException as e:
             raise SystemExit(f'{path}, after {len(results)} mutants: {type(e).__name__}: {e}\nin\n{cell}') from e
-        functions = exported_functions(cell)
-        if functions and not survives(cells[i:], namespace, quiet=False):
-            sys.exit(f'{path}: fails even without a mutant, after cell {i}')
-        for f in functions:
+        for f in exported_functions(cell):
             for how in ('raise', 'constant'):
                 results.append(('.'.join(f), how, survives([mutate(cell, f, how), *cells[i + 1:]], namespace)))
     return results

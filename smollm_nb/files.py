@@ -6,15 +6,15 @@ Docs: https://smollm-nb.github.io/smollm-nb/files.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_ROW', 'MAX_PACKED_ROW', 'MAX_SWELL', 'UserError', 'DiskError', 'JSONLError', 'project_root', 'samples',
-           'disk_error', 'atomic_write', 'restore_folder', 'atomic_folder', 'read_jsonl', 'write_jsonl', 'write_json',
-           'read_json', 'file_hash', 'json_hash', 'folder_hashes', 'source_hash']
+           'disk_error', 'atomic_write', 'restore_folder', 'atomic_folder', 'read_jsonl', 'row_writer', 'write_jsonl',
+           'write_json', 'read_json', 'file_hash', 'json_hash', 'folder_hashes', 'source_hash']
 
 # %% ../nbs/020_files.ipynb #cbb0ec66
 import errno, gzip, hashlib, io, json, os, shutil, zlib
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 # %% ../nbs/020_files.ipynb #dac168a0
 class UserError(Exception):
@@ -184,12 +184,13 @@ def read_jsonl(
     except (UnicodeDecodeError, EOFError, OSError, zlib.error) as e:
         raise JSONLError(f'{path}:{i+1}: cannot be read ({e}); the file is damaged, fetch or make it again') from None
 
-def write_jsonl(
-    path:str|Path,                # Target file; packed as its suffix says
-    rows:Iterable[dict[str,Any]], # JSON-ready
-)->int:                           # Rows written
-    "Write rows as JSON lines, atomically; equal rows give equal bytes."
-    path, n = Path(path), 0
+# %% ../nbs/020_files.ipynb #33339b2f
+@contextmanager
+def row_writer(
+    path:str|Path, # Target file; packed as its suffix says
+)->Iterator[Callable[[dict[str,Any]],None]]:
+    "A function that appends a row as a JSON line; the file appears, whole, when the block ends well."
+    path = Path(path)
     with atomic_write(path, 'wb') as raw:
         f:Any = raw
         if path.suffix == '.zst':
@@ -197,11 +198,20 @@ def write_jsonl(
             f = zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False)
         elif path.suffix == '.gz':
             f = gzip.GzipFile(filename='', fileobj=raw, mode='wb', mtime=0)
-        for row in rows:
-            f.write((json.dumps(row, ensure_ascii=False) + '\n').encode('utf-8', 'surrogatepass'))
-            n += 1
+        yield lambda row: f.write((json.dumps(row, ensure_ascii=False) + '\n').encode('utf-8', 'surrogatepass'))
         if f is not raw:
             f.close()
+
+def write_jsonl(
+    path:str|Path,                # Target file; packed as its suffix says
+    rows:Iterable[dict[str,Any]], # JSON-ready
+)->int:                           # Rows written
+    "Write rows as JSON lines, atomically; equal rows give equal bytes."
+    n = 0
+    with row_writer(path) as write:
+        for row in rows:
+            write(row)
+            n += 1
     return n
 
 # %% ../nbs/020_files.ipynb #345508bd

@@ -78,6 +78,7 @@ def our_filters(
         yield
         yield [d.id for d in _through([*web_steps(d)[2:], MaskStep()], docs)]
 
+# %% ../../nbs/benchmarks/940_corpus.ipynb #2e77295d
 def their_filters(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
@@ -88,17 +89,10 @@ def their_filters(
     from datatrove.utils.text import split_into_words
     docs = _documents(path)
     split_into_words('ready')
+    steps = [GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(filter_no_terminal_punct=False),
+             FineWebQualityFilter(), PIIFormatter()]
     yield
-    yield [
-        d.id
-        for d in _through(
-            [
-                GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(filter_no_terminal_punct=False),
-                FineWebQualityFilter(), PIIFormatter()
-            ],
-            docs,
-        )
-    ]
+    yield [d.id for d in _through(steps, docs)]
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #503cd53e
 def our_minhash(
@@ -208,24 +202,13 @@ def whole_way(
     with tempfile.TemporaryDirectory() as t:
         d = Path(t)
         source = SourceStep(
-            'web', d / 'aside', sources=('warc',), page_modules=(), docstring_modules=(), source_path=str(warc)
+            'web', d/'aside', sources=('warc',), page_modules=(), docstring_modules=(), source_path=str(warc)
         )
+        steps = [*web_steps(d/'dropped', min_alpha=0.65), MaskStep(), JsonlWriter(str(d/'kept'), compression='zstd')]
         yield
-        kept = sum(
-            1
-            for _ in _through(
-                [
-                    *web_steps(d / 'dropped', min_alpha=0.65),
-                    MaskStep(),
-                    JsonlWriter(str(d / 'kept'), compression='zstd'),
-                ],
-                source.run(rank=0, world_size=1),
-            )
-        )
-        tokens = write_shard(
-            d / 'all.bin',
-            encode_documents(tokenizer, (r['text'] for p in sorted((d / 'kept').glob('*')) for r in read_jsonl(p))),
-        )
+        kept = sum(1 for _ in _through(steps, source.run(rank=0, world_size=1)))
+        texts = (r['text'] for p in sorted((d/'kept').glob('*')) for r in read_jsonl(p))
+        tokens = write_shard(d/'all.bin', encode_documents(tokenizer, texts))
         rows = tokens//seq_len # none if no page was kept
         if rows:
             mixture = PackedMixture(dict(all=TokenShard(d/'all.bin')), dict(all=1.), seq_len, 0)

@@ -7,21 +7,20 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/store.html.md"""
 # %% auto #0
 __all__ = ['STEPS', 'DATASETS', 'LAST', 'KINDS', 'Row', 'Counts', 'Read', 'known_datasets', 'read_rows', 'source_of',
            'snapshot_of', 'Entry', 'CorpusFolder', 'reason_of', 'count_steps', 'write_signatures', 'kept_copies',
-           'fates', 'row_writer', 'finish_dataset']
+           'fates', 'finish_dataset']
 
 # %% ../../nbs/corpus/194_store.ipynb #a85bb755
-import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
 from .decontaminate import Decontaminator
 from .dedup_at_scale import duplicate_clusters, each_signature
-from ..files import atomic_write, read_jsonl
+from ..files import read_jsonl, row_writer
 
 # %% ../../nbs/corpus/194_store.ipynb #fac238f6
 STEPS = { # data set -> its steps that drop documents, in order
@@ -183,20 +182,6 @@ def fates(
             yield row, 'benchmark_overlap', f'benchmark {found.task} {found.item}'
         else:
             yield row, 'heldout' if apart(group) else 'documents', ''
-
-# %% ../../nbs/corpus/194_store.ipynb #4e1f6073
-@contextmanager
-def row_writer(
-    path:str|Path, # A .jsonl.zst file
-)->Iterator[Callable[[Row],None]]:
-    "A function that appends a row; the file appears, whole, when the block ends well."
-    import zstandard
-    with atomic_write(path, 'wb') as raw:
-        packed = zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False)
-        def write(row:Row)->None:
-            packed.write((json.dumps(row, ensure_ascii=False) + '\n').encode('utf-8', 'surrogatepass'))
-        yield write
-        packed.close()
 
 # %% ../../nbs/corpus/194_store.ipynb #fe4a3253
 def _dropped_row(row:Row, reason:str)->Row:

@@ -139,15 +139,11 @@ def write_with_server(
     "Write, clean and filter documents with an OpenAI-compatible server."
     how = dict(model=model, max_tokens=max_new_tokens, temperature=temperature, top_p=top_p, **extra)
     headers = {'Authorization': f'Bearer {api_key}'} if api_key else {}
+    def payload(seed, prompt):
+        messages = [dict(role='system', content=SYSTEM), dict(role='user', content=prompt)]
+        return how | dict(seed=seed, messages=messages)
     def answer(start, batch):
-        payloads = [
-            how
-            | dict(
-                seed=seed + start + i,
-                messages=[dict(role='system', content=SYSTEM), dict(role='user', content=p.prompt)],
-            )
-            for i, p in enumerate(batch)
-        ]
+        payloads = [payload(seed + start + i, p.prompt) for i, p in enumerate(batch)]
         with ThreadPoolExecutor(workers) as pool:
             answers = list(pool.map(lambda p: _ask(url, p, headers, max_retries, wait), payloads))
         if all(a is None for a, _ in answers):

@@ -352,9 +352,7 @@ class Holder:
 
     def __call__(self, input_ids:Tensor, cache:Cache|None=None)->Tensor: return self.model(input_ids, cache)
 
-# %% ../../nbs/model/270_kernels.ipynb #f8618c46
-CACHE_LENGTH = 2048 # tokens; a cache of this length is used by compiled code
-
+# %% ../../nbs/model/270_kernels.ipynb #2b7951b8
 def _pack(module, keep):
     "Replace the matrices below a module by packed ones, one after the other."
     for name, child in list(module._modules.items()):
@@ -362,6 +360,9 @@ def _pack(module, keep):
             module._modules[name] = PackedLinear(child.weight, keep)
         else:
             _pack(child, keep)
+
+# %% ../../nbs/model/270_kernels.ipynb #f8618c46
+CACHE_LENGTH = 2048 # tokens; a cache of this length is used by compiled code
 
 class FastLM(Holder):
     "A model for writing and reading only: packed matrices for many rows, a compiled step for one."
