@@ -1,8 +1,9 @@
 """Do the tests notice? Every exported function's body is replaced by `raise`, then by a wrong constant.
 
-For each notebook the cells are run in order. After a cell that exports functions, the process forks once per
-mutant; the child runs the cell again with one body replaced and then the rest of the notebook. A cell that fails
-kills the mutant. Before that the whole notebook is run once with each of these cells twice and no mutant. Survivors are listed; more than 5 % of all mutants is a failure.
+For each notebook the cells are run in order. After a cell that exports functions, the process forks once per mutant;
+the child runs the cell again with one body replaced and then the rest of the notebook. A cell that fails kills the
+mutant. Before that the whole notebook is run once with each of these cells twice and no mutant. Survivors are listed;
+more than 5 % of all mutants is a failure.
 
     python .ci/mutants.py [part of a notebook's path …]
 """
