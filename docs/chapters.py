@@ -21,6 +21,7 @@ class Chapter:
     path: Path      # below nbs/
     part: str       # a key of PARTS
     title: str
+    subtitle: str   # without the mark of a workshop
     workshop: bool  # makes a taught thing fast, safe or restartable; not on the way of those who want to understand
 
     @property
@@ -47,8 +48,8 @@ def chapters():
             continue
         number, head = int(path.name[:3]), source(read(path)['cells'][0])
         part = next(name for name, numbers in PARTS.items() if number in numbers)
-        title = re.search(r'^# (.+)$', head, re.M)[1]
-        found.append(Chapter(path.relative_to(NBS), part, title, bool(re.search(r'^> workshop\b', head, re.M))))
+        title, mark, subtitle = re.search(r'^# (.+)$\s+^> (workshop · )?(.+)$', head, re.M).groups()
+        found.append(Chapter(path.relative_to(NBS), part, title, subtitle, bool(mark)))
     return sorted(found, key=lambda c: (list(PARTS).index(c.part), c.path.name))
 
 

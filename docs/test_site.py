@@ -1,4 +1,5 @@
 "The built site in a real browser: nothing from outside, no error on the console, and what readers use works."
+import ast
 import functools
 import json
 import os
@@ -8,7 +9,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from chapters import NBS, chapters, read, source
 from playwright.sync_api import sync_playwright
+from sphinx.util.inventory import InventoryFile
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT/'_site'
@@ -21,6 +24,14 @@ PAGES = sorted(
     for n in (p.relative_to(SITE).as_posix() for p in SITE.rglob('*.html'))
     if n not in ('genindex.html', 'search.html') and not n.startswith('_')
 )
+
+
+def place(notebook):
+    "The page of a notebook below nbs/."
+    return (notebook.parent/re.sub(r'^\d+_', '', notebook.stem)).with_suffix('.html').as_posix()
+
+
+CHAPTERS = {place(c.path): c for c in chapters()}
 
 
 class Server(ThreadingHTTPServer):
@@ -65,11 +76,60 @@ def page(browser, base):
 
 
 def test_every_notebook_has_a_page():
-    notebooks = [
-        p.relative_to(ROOT / 'nbs') for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts
-    ]
-    names = {(p.parent/p.stem.lstrip('0123456789').lstrip('_')).with_suffix('.html').as_posix() for p in notebooks}
+    notebooks = [p.relative_to(NBS) for p in NBS.rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts]
+    names = {place(p) for p in notebooks}
     assert names <= set(PAGES), names - set(PAGES)
+
+
+def squeezed(text): return re.sub(r'\s+', '', text)
+
+
+def exported(chapter):
+    "The exported cells of a chapter, without their directives."
+    cells = [source(c) for c in read(NBS/chapter.path)['cells'] if c['cell_type'] == 'code']
+    cells = [c for c in cells if '#| export' in c and '#| hide' not in c]
+    return ['\n'.join(line for line in c.splitlines() if not line.startswith('#|')) for c in cells]
+
+
+@pytest.mark.parametrize('name', CHAPTERS)
+def test_chapter(page, base, name):
+    "The opening stands on the page, the exported code where it was written, and each of its names in a box below."
+    page.goto(base + name)
+    opening = page.locator('article strong').all_inner_texts()
+    assert {'Goal', 'You will have', 'Needs', 'Cost'} <= set(opening)
+    shown = squeezed(''.join(page.locator('article div.highlight pre').all_text_contents()))
+    boxes = page.locator('dl.py > dt').evaluate_all('boxes => boxes.map(b => b.id.split(".").pop())')
+    for cell in exported(CHAPTERS[name]):
+        assert squeezed(cell) in shown, cell[:200]
+        kinds = ast.FunctionDef, ast.ClassDef
+        public = [n.name for n in ast.parse(cell).body if isinstance(n, kinds) and n.name[0] != '_']
+        assert set(public) <= set(boxes), (public, boxes)
+
+
+def test_order(page, base):
+    "The menu, and the links to the next page, go through the chapters as they are read."
+    page.goto(base + 'index.html')
+    menu = page.locator('nav.bd-docs-nav a').evaluate_all('links => links.map(a => [a.href, a.innerText])')
+    menu = [(href.removeprefix(base), text) for href, text in menu]
+    assert [href for href, _ in menu if href in CHAPTERS] == list(CHAPTERS)
+    assert all(('workshop' in text) == CHAPTERS[href].workshop for href, text in menu if href in CHAPTERS)
+    for here, there in zip(list(CHAPTERS)[:8], list(CHAPTERS)[1:9]):
+        page.goto(base + here)
+        assert page.locator('a.right-next').evaluate('a => a.href') == base + there
+
+
+def test_inventory():
+    "Other projects can link to our names, methods included."
+    with open(SITE/'objects.inv', 'rb') as f:
+        found = InventoryFile.load(f, '', lambda a, b: b)
+    assert 'smollm_nb.model.lm.SmolLM' in found['py:class']
+    assert 'smollm_nb.model.lm.SmolLM.loss' in found['py:method']
+    assert 'smollm_nb.training.loop.fit' in found['py:function']
+
+
+def test_for_models():
+    text = (SITE/'llms.txt').read_text()
+    assert all(f'{name}): ' in text for name in CHAPTERS)
 
 
 @pytest.mark.parametrize('name', PAGES)
@@ -79,11 +139,20 @@ def test_page(page, base, name):
     text = page.content()
     assert not re.search(r'#\|\s*(export|hide|slow|default_exp)', text) and 'nbdev_export' not in text
     assert page.locator('mjx-merror, [data-mjx-error]').count() == 0
+    labels = page.locator('article a').all_inner_texts()
+    assert not [t for t in labels if re.fullmatch(r'\d{3}(_\w+)?', t)] and '__main__.' not in text
+    told = page.locator('article .cell_output img').evaluate_all('images => images.map(i => i.alt)')
+    assert all(len(alt) > 20 and not alt.endswith(('.png', '.svg')) for alt in told), told
     for figure in page.locator('.mermaid').all():
         figure.scroll_into_view_if_needed()
         figure.locator('svg').wait_for()
-    page.set_viewport_size(dict(width=390, height=844))
-    assert page.evaluate('document.documentElement.scrollWidth') <= 390
+    for width in (1280, 390):
+        page.set_viewport_size(dict(width=width, height=844))
+        assert page.evaluate('document.documentElement.scrollWidth') <= width
+        cut = page.locator('div.highlight pre, .cell_output pre').evaluate_all(
+            'blocks => blocks.filter(b => b.scrollWidth > b.clientWidth + 1).map(b => b.innerText.slice(0, 80))'
+        )
+        assert not cut, (width, cut)
 
 
 def test_math(page, base):
