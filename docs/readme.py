@@ -1,12 +1,13 @@
-"README.md from nbs/index.ipynb: markdown and code as they stand, links turned to the notebooks' place."
+"README.md from nbs/index.ipynb: markdown and code as they stand, links as seen from the top of the project."
 import re
 from pathlib import Path
+from posixpath import normpath
 
 import nbformat
 from nbconvert import MarkdownExporter
 
 root = Path(__file__).resolve().parent.parent
 body, _ = MarkdownExporter().from_notebook_node(nbformat.read(root/'nbs'/'index.ipynb', as_version=4))
-body = re.sub(r'\]\((?!\w+:)([^)\s#]+\.ipynb)', r'](nbs/\1', body)
+body = re.sub(r'\]\((?!\w+:)([^)\s#]+\.(?:ipynb|md))', lambda m: '](' + normpath(f'nbs/{m[1]}'), body)
 notice = '<!-- Made from nbs/index.ipynb by `make export`; edit that. -->\n'
 (root/'README.md').write_text(notice + re.sub(r'\n{3,}', '\n\n', body).strip() + '\n')
