@@ -25,7 +25,7 @@ os.environ |= dict(
     TQDM_DISABLE='1'
 )
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT, SECONDS = 0.05, 180
+LIMIT, LONGEST = 0.05, 1800
 SKIP = ('slow', 'notest', 'gpu', 'eval: false')
 
 
@@ -85,8 +85,8 @@ def scratch(namespace):
     return [Path(v.name) for v in list(namespace.values()) if isinstance(v, tempfile.TemporaryDirectory)]
 
 
-def survives(cells, namespace, quiet=True):
-    "Run cells in a forked child; True if none fails. Temporary folders are put back afterwards."
+def survives(cells, namespace, seconds=LONGEST, quiet=True):
+    "Run cells in a forked child; True if none fails in time. Temporary folders are put back afterwards."
     folders, keep = [f for f in scratch(namespace) if f.exists()], Path(tempfile.mkdtemp())
     for i, f in enumerate(folders):
         shutil.copytree(f, keep/str(i), symlinks=True, ignore=special)
@@ -102,7 +102,7 @@ def survives(cells, namespace, quiet=True):
         except BaseException as e:
             print(f'{type(e).__name__}: {e}\nin\n{c}', file=sys.stderr, flush=True)
             os._exit(1)
-    end, status = time.time() + SECONDS, None
+    end, status = time.time() + seconds, None
     while status is None and time.time() < end:
         done, code = os.waitpid(pid, os.WNOHANG)
         if done:
@@ -128,8 +128,10 @@ def test_notebook(path):
     main = sys.modules['__main__'] = types.ModuleType('__main__')   # so that classes of cells can be pickled
     cells, namespace, results = code_cells(path), vars(main), []
     # each mutant is a second run of its cell, so the notebook must stand a second run of them without any mutant
+    start = time.time()
     if not survives([c for c in cells for _ in range(1 + bool(exported_functions(c)))], namespace, quiet=False):
         raise SystemExit(f'{path}: fails when its export cells are run twice')
+    seconds = 60 + 3*(time.time() - start)   # a mutant that waits for ever is noticed too
     for i, cell in enumerate(cells):
         try:
             run(cell, namespace)
@@ -137,7 +139,7 @@ def test_notebook(path):
             raise SystemExit(f'{path}, after {len(results)} mutants: {type(e).__name__}: {e}\nin\n{cell}') from e
         for f in exported_functions(cell):
             for how in ('raise', 'constant'):
-                results.append(('.'.join(f), how, survives([mutate(cell, f, how), *cells[i + 1:]], namespace)))
+                results.append(('.'.join(f), how, survives([mutate(cell, f, how), *cells[i + 1:]], namespace, seconds)))
     return results
 
 
