@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 MATHJAX = 3.2.2
 MERMAID = 11.17.2
+AXE = 4.14.1
 VENDOR = docs/_vendor
 RECIPE ?= laptop
 WORKERS ?= 2
@@ -66,8 +67,13 @@ docs: .venv/.docs $(VENDOR)/.done
 	$(BIN)/sphinx-build -q -W --keep-going -n -b html -c docs -d _doctrees _sphinx _site
 	@echo "open _site/index.html (diagrams need http: $(BIN)/python -m http.server -b 127.0.0.1 -d _site)"
 
-site-test: .venv/.test
+site-test: .venv/.test docs/_tools/axe.min.js
 	$(BIN)/python -m pytest docs/test_site.py
+
+docs/_tools/axe.min.js:
+	mkdir -p docs/_tools
+	cd docs/_tools && npm pack --silent axe-core@$(AXE) && tar xzf axe-core-*.tgz --strip-components=1 package/axe.min.js
+	rm docs/_tools/axe-core-*.tgz
 
 clean:
 	rm -rf _proc _sphinx _sphinx_extra _site _doctrees jupyter_execute

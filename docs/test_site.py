@@ -32,6 +32,11 @@ def place(notebook):
 
 
 CHAPTERS = {place(c.path): c for c in chapters()}
+# one page of each kind: prose, words, names, formulas, figures, tables, long code, answers, diagrams
+LOOKED_AT = [
+    'index.html', 'install.html', 'glossary.html', 'api.html', 'model/layers.html', 'model/memory.html',
+    'corpus/web.html', 'evaluation/scoreboard.html', 'command_line.html', 'settings.html',
+]
 
 
 class Server(ThreadingHTTPServer):
@@ -153,6 +158,18 @@ def test_page(page, base, name):
             'blocks => blocks.filter(b => b.scrollWidth > b.clientWidth + 1).map(b => b.innerText.slice(0, 80))'
         )
         assert not cut, (width, cut)
+
+
+@pytest.mark.parametrize('scheme', ('light', 'dark'))
+@pytest.mark.parametrize('name', LOOKED_AT)
+def test_accessible(page, base, name, scheme):
+    "axe-core finds nothing serious."
+    page.emulate_media(color_scheme=scheme)
+    page.goto(base + name)
+    page.wait_for_load_state('networkidle')
+    page.add_script_tag(path=ROOT/'docs'/'_tools'/'axe.min.js')
+    found = page.evaluate('axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes[0].html.slice(0, 200)]))')
+    assert not [v for v in found if v[0] in ('serious', 'critical')]
 
 
 def test_math(page, base):
