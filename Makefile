@@ -50,7 +50,7 @@ gpu: .venv/.test
 	$(BIN)/python -m pytest --nb-flags gpu nbs/benchmarks/950_gpu.ipynb
 
 lab: .venv/.lab
-	$(BIN)/jupyter lab nbs/index.ipynb
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(ARGS)
 
 bench: .venv/.bench
 	for area in corpus training inference evaluation; do $(BIN)/smollm-nb bench $$area || exit 1; done
