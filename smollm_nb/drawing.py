@@ -10,6 +10,7 @@ __all__ = ['Box', 'Boxes', 'Flow', 'Drawing']
 # %% ../nbs/040_drawing.ipynb #b9bc0fef
 from dataclasses import dataclass
 from typing import Any, Sequence
+from .files import needs
 
 # %% ../nbs/040_drawing.ipynb #31100ab9
 _FACES:dict[str, dict[str, Any]] = dict(
@@ -42,7 +43,8 @@ class Boxes:
         width:float,  # Units of about a third of an inch
         height:float, # Units, counted downwards
     ):
-        import matplotlib.pyplot as plt
+        with needs('report'):
+            import matplotlib.pyplot as plt
         self.figure, self.axes = plt.subplots(figsize=(width*0.36, height*0.36), dpi=60) # notebooks stay small
         self.axes.set(xlim=(0, width), ylim=(height, 0), aspect='equal')
         self.axes.axis('off')
@@ -58,7 +60,8 @@ class Boxes:
         size:float=8.,     # Of the letters, in points
     )->Box:         # For `arrow`
         "A box with a text."
-        from matplotlib.patches import FancyBboxPatch
+        with needs('report'):
+            from matplotlib.patches import FancyBboxPatch
         corner = x - width/2, y - height/2
         self.axes.add_patch(FancyBboxPatch(corner, width, height, edgecolor='#333', linewidth=1, **_FACES[kind]))
         self.note(x, y, text, size)
@@ -108,7 +111,8 @@ class Drawing(Flow):
         size:float=7.,    # Of the letters, in points
     )->Box:               # The whole, for `arrow`
         "A matrix as shaded cells."
-        from matplotlib.patches import Rectangle
+        with needs('report'):
+            from matplotlib.patches import Rectangle
         height, width = len(values), len(values[0])
         for i, line in enumerate(values):
             for j, value in enumerate(line):

@@ -6,8 +6,9 @@ Docs: https://smollm-nb.github.io/smollm-nb/files.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_ROW', 'MAX_PACKED_ROW', 'MAX_SWELL', 'UserError', 'DiskError', 'JSONLError', 'project_root', 'samples',
-           'disk_error', 'atomic_write', 'restore_folder', 'atomic_folder', 'read_jsonl', 'row_writer', 'write_jsonl',
-           'write_json', 'read_json', 'file_hash', 'json_hash', 'folder_hashes', 'source_hash']
+           'MissingPackage', 'needs', 'disk_error', 'atomic_write', 'restore_folder', 'atomic_folder', 'read_jsonl',
+           'row_writer', 'write_jsonl', 'write_json', 'read_json', 'file_hash', 'json_hash', 'folder_hashes',
+           'source_hash']
 
 # %% ../nbs/020_files.ipynb #cbb0ec66
 import errno, gzip, hashlib, io, json, os, shutil, zlib
@@ -31,21 +32,41 @@ class JSONLError(UserError):
 
 # %% ../nbs/020_files.ipynb #88633430
 def project_root(
-)->Path: # The folder that holds `smollm_nb/`, `data_samples/` and `settings.ini`
-    "Folder in which the package's folder lies."
+)->Path: # The folder that holds `data_samples/` and `settings.ini`
+    "The top of a checkout, or the copy that an installed wheel carries."
     package = find_spec('smollm_nb')
     if package is None or package.origin is None:
         raise UserError('smollm_nb: not installed; pip install it, or run inside its folder')
-    return Path(package.origin).resolve().parent.parent
+    folder = Path(package.origin).resolve().parent
+    return folder/'packaged' if (folder/'packaged').is_dir() else folder.parent
 
 def samples(
     *parts:str, # Path below `data_samples/`, such as 'pages', 'html'
 )->Path: # The path, which is sure to exist
     "A file or folder of `data_samples/`; a missing one is a `UserError`."
-    path = project_root()/'data_samples'/Path(*parts)
+    root = project_root()
+    path = root/'data_samples'/Path(*parts)
     if not path.exists():
-        raise UserError(f'data_samples/{"/".join(parts)} is missing: restore it with `git checkout data_samples`')
+        remedy = 'install smollm-nb again' if root.name == 'packaged' else 'restore it with `git checkout data_samples`'
+        raise UserError(f'data_samples/{"/".join(parts)} is missing: {remedy}')
     return path
+
+# %% ../nbs/020_files.ipynb #4f5ecd7d
+class MissingPackage(UserError, ModuleNotFoundError):
+    "A package that this part of the library needs is not installed."
+
+@contextmanager
+def needs(
+    extra:str,        # Extra of `pyproject.toml` that brings the packages imported in the block
+)->Iterator[None]:
+    "Imports that not everybody needs: a package that is missing is a `MissingPackage` with the command to install it."
+    try:
+        yield
+    except ModuleNotFoundError as e:
+        name = (e.name or '').partition('.')[0]
+        if isinstance(e, MissingPackage) or name in ('', 'smollm_nb'):
+            raise
+        raise MissingPackage(f"{name} is not installed; it comes with: pip install 'smollm-nb[{extra}]'") from None
 
 # %% ../nbs/020_files.ipynb #e97fd3f7
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
@@ -138,7 +159,8 @@ def atomic_folder(
 # %% ../nbs/020_files.ipynb #61745d6a
 def _open_text(path):
     if path.suffix == '.zst':
-        import pyarrow # its stream notices a cut archive; zstandard's own reader ends quietly there
+        with needs('corpus'):
+            import pyarrow # its stream notices a cut archive; zstandard's own reader ends quietly there
         return io.TextIOWrapper(pyarrow.input_stream(path, compression='zstd'), encoding='utf-8')
     return gzip.open(path, 'rt', encoding='utf-8') if path.suffix == '.gz' else open(path, encoding='utf-8')
 
@@ -194,7 +216,8 @@ def row_writer(
     with atomic_write(path, 'wb') as raw:
         f:Any = raw
         if path.suffix == '.zst':
-            import zstandard
+            with needs('corpus'):
+                import zstandard
             f = zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False)
         elif path.suffix == '.gz':
             f = gzip.GzipFile(filename='', fileobj=raw, mode='wb', mtime=0)

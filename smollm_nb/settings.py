@@ -14,7 +14,7 @@ __all__ = ['MODEL_PRESETS', 'STAGE_NAMES', 'RecipeError', 'settings_table', 'Cor
 import configparser, difflib, math, re, typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from .files import UserError, json_hash, project_root
+from .files import UserError, json_hash, project_root, needs
 
 if typing.TYPE_CHECKING:
     import pandas # for two signatures; it takes half a second
@@ -27,7 +27,8 @@ def settings_table(
     group:str='', # 'corpus', 'tokenizer', 'mixture', 'model', 'training', 'tuning', 'evaluation'; '' for the rest
 )->'pandas.DataFrame': # A row per key, with default, unit, meaning and source
     "The keys of a group, as the comments of its dataclass explain them."
-    import pandas as pd
+    with needs('report'):
+        import pandas as pd
     from fastcore.docments import docments
     from smollm_nb import settings as module # whose source Python keeps
     recipe = module.Recipe('')
@@ -681,6 +682,7 @@ def recipe_table(
     path:str|Path|None=None, # settings.ini; by default the nearest one above the current folder
 )->'pandas.DataFrame':       # A row per key, a column per recipe
     "Recipes beside each other, one row per key."
-    import pandas as pd
+    with needs('report'):
+        import pandas as pd
     recipes = {name: load_recipe(name, path) for name in names or recipe_names(path)}
     return pd.DataFrame({n: {key: value_text(_value(r, key)) for key in recipe_keys()} for n, r in recipes.items()})

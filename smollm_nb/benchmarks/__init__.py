@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Callable
-from ..files import UserError, atomic_write, samples
+from ..files import UserError, atomic_write, samples, needs
 from ..machine import peak_memory, this_machine
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ def both_kinds(
     folder:str|Path|None=None, # As in `keep_speeds`
 )->'pandas.DataFrame':         # DataFrame: name, unit, better; then ours, peer, ratio for each kind
     "What was measured on each kind of processor, side by side."
-    import pandas as pd
+    with needs('bench'):
+        import pandas as pd
     tables = {}
     for path in sorted(Path(folder or samples('speeds')).glob('*.json')):
         rows = json.loads(path.read_text())['areas'].get(area, {}).get('rows', [])

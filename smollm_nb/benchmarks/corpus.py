@@ -15,7 +15,7 @@ from itertools import chain, cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Sequence
-from ..files import UserError, read_jsonl, write_jsonl
+from ..files import UserError, read_jsonl, write_jsonl, needs
 from . import Contestant, Measurement
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def bench_pages(
     modules:Sequence[str]=MODULES, # Whose documentation, after the sample pages
 )->'list[Document]':               # `Document`s with HTML
     "Real pages, always the same on one machine."
-    from datatrove.data import Document
+    with needs('bench'):
+        from datatrove.data import Document
     from smollm_nb.corpus.sources import SetAside, docstring_pages, sample_pages
     pages = list(islice(chain(sample_pages(SetAside()), docstring_pages(modules, SetAside())), n))
     return pages + [
@@ -58,7 +59,8 @@ def measured(
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #72c68321
 def _documents(path):
-    from datatrove.data import Document
+    with needs('bench'):
+        from datatrove.data import Document
     return [Document(text=r['text'], id=r['id']) for r in read_jsonl(path)]
 
 def _through(steps, docs):
@@ -83,10 +85,11 @@ def their_filters(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
     "datatrove's own steps."
-    from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
-                                            GopherRepetitionFilter)
-    from datatrove.pipeline.formatters import PIIFormatter
-    from datatrove.utils.text import split_into_words
+    with needs('bench'):
+        from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
+                                                GopherRepetitionFilter)
+        from datatrove.pipeline.formatters import PIIFormatter
+        from datatrove.utils.text import split_into_words
     docs = _documents(path)
     split_into_words('ready')
     steps = [GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(filter_no_terminal_punct=False),
@@ -108,11 +111,12 @@ def their_minhash(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
     "datatrove's four stages at the same parameters, in one process."
-    from datatrove.data import Document
-    from datatrove.pipeline.dedup import (MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter,
-                                          MinhashDedupSignature)
-    from datatrove.pipeline.dedup.minhash import MinhashConfig
-    from datatrove.utils.text import split_into_words
+    with needs('bench'):
+        from datatrove.data import Document
+        from datatrove.pipeline.dedup import (MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter,
+                                              MinhashDedupSignature)
+        from datatrove.pipeline.dedup.minhash import MinhashConfig
+        from datatrove.utils.text import split_into_words
     texts = _texts(path)
     split_into_words('ready')
     config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
@@ -190,7 +194,8 @@ def whole_way(
     seq_len:int=2048, # T
 )->Iterator[Any]:     # Yields nothing, then what came out
     "WARC file to rows of tokens; returns pages read, documents kept, rows drawn."
-    from datatrove.pipeline.writers import JsonlWriter
+    with needs('bench'):
+        from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     from smollm_nb.corpus.warc import SourceStep
     from smollm_nb.corpus.fast_rules import extract_text, web_steps, word_memory

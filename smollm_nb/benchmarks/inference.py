@@ -13,7 +13,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator
-from ..files import UserError
+from ..files import UserError, needs
 from . import Measurement, compared_versions, in_turn
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def in_transformers(
     model:'SmolLM', # A `SmolLM`
 )->Any:             # transformers' model with the same weights, by way of an exported folder
     "The peer."
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    with needs('bench'):
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
     logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as d:
         model.save_pretrained(Path(d)/'m')
@@ -90,8 +91,9 @@ def load_pair(
     from smollm_nb.model.weights import load_model
     def ours(): return load_model(str(path))[0]
     def peer():
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
+        with needs('bench'):
+            from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers.utils import logging
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         AutoTokenizer.from_pretrained(Path(path).parent, gguf_file=Path(path).name)

@@ -14,6 +14,7 @@ from statistics import median
 from typing import Callable, Iterator, Sequence
 from . import Contestant, Measurement, compared_versions
 from ..machine import product_seconds
+from ..files import needs
 
 # %% ../../nbs/benchmarks/910_training.ipynb #04f21cb0
 def _tokens(config, rows, seq_len):
@@ -73,7 +74,8 @@ def their_step(
 )->Iterator[float|None]: # As `our_step`
     "The same step with transformers' Llama."
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    with needs('bench'):
+        from transformers import LlamaConfig, LlamaForCausalLM
     from smollm_nb.model import SmolLM
     from smollm_nb.training import make_optimizer
     torch.set_num_threads(threads)

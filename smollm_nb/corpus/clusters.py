@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 import numpy as np
-from ..files import UserError
+from ..files import UserError, needs
 
 # %% ../../nbs/corpus/175_clusters.ipynb #3d7ff01d
 NOISE = -1
@@ -47,7 +47,8 @@ def project(
     neighbours:float=10, # About how many neighbours a point tries to keep (t-SNE's perplexity)
 )->np.ndarray:           # (n, 2), standard deviation 1
     "Place vectors on a plane so that neighbours by angle stay neighbours."
-    from sklearn.manifold import TSNE
+    with needs('corpus'):
+        from sklearn.manifold import TSNE
     if len(vectors) < 5:
         raise UserError(f'{len(vectors)} pages are too few for a map; give at least 5')
     plane = (

@@ -15,11 +15,13 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
-from datatrove.data import Document
-from datatrove.utils.text import split_into_sentences
 from . import web
 from .web import (REPEATED_NGRAMS, TOP_NGRAMS, Extract, InLanguage, Quality, RuleStep, c4_quality,
                                   fineweb_quality, gopher_quality, line_repetition)
+from ..files import needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.utils.text import split_into_sentences
 
 # %% ../../nbs/corpus/145_fast_rules.ipynb #cd206796
 MAX_CHARS, MAX_TAGS = 1_000_000, 20_000
@@ -68,12 +70,14 @@ _PLAIN = re.compile(r'([A-Za-z]+)([,;:!?]|(?<=[a-z])\.)?')
 
 @cache
 def _spacy():
-    from datatrove.utils.word_tokenizers import load_word_tokenizer
+    with needs('corpus'):
+        from datatrove.utils.word_tokenizers import load_word_tokenizer
     return load_word_tokenizer('eng').tokenizer
 
 @cache
 def _ends():
-    from spacy.pipeline import Sentencizer
+    with needs('corpus'):
+        from spacy.pipeline import Sentencizer
     return frozenset(Sentencizer.default_punct_chars)
 
 def _split(chunk):

@@ -19,9 +19,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 import numpy as np
-from datatrove.data import Document
-from datatrove.pipeline.filters.base_filter import BaseFilter
-from ..files import UserError, atomic_write, read_jsonl, samples
+from ..files import UserError, atomic_write, read_jsonl, samples, needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.filters.base_filter import BaseFilter
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #f3103259
 if TYPE_CHECKING:
@@ -94,8 +95,9 @@ def encoder_folder(
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #f9301a2a
 @lru_cache(1)
 def _encoder_parts():
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
+    with needs('corpus'):
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
     logging.disable_progress_bar()
     folder = str(encoder_folder())
     return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
@@ -360,6 +362,7 @@ def edu_steps(
     threshold:int=3,    # Smallest `int_score` that is kept (published: 3)
 )->list['EduStep']:     # One pipeline step
     "The educational filter for web pages with its bin."
-    from datatrove.pipeline.writers import JsonlWriter
+    with needs('corpus'):
+        from datatrove.pipeline.writers import JsonlWriter
     writer = JsonlWriter(f'{dropped_folder}/edu_score', compression='zstd')
     return [EduStep(train_edu_head() if head is None else head, threshold, exclusion_writer=writer)]

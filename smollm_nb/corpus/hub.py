@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from datatrove.data import Document
-from datatrove.pipeline.base import PipelineStep
 from .sources import SetAside
-from ..files import UserError, atomic_write, read_jsonl, write_jsonl
+from ..files import UserError, atomic_write, read_jsonl, write_jsonl, needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.base import PipelineStep
 
 # %% ../../nbs/corpus/107_hub.ipynb #063df9f4
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def open_stream(
     world_size:int=1, # … of so many
 )->'IterableDataset': # Rows, one by one
     "A share of a published data set, opened for streaming."
-    from datasets import load_dataset
-    from datasets.distributed import split_dataset_by_node
+    with needs('corpus'):
+        from datasets import load_dataset
+        from datasets.distributed import split_dataset_by_node
     try:
         stream = load_dataset(dataset, config, split='train', streaming=True)
     except Exception as e:

@@ -17,7 +17,7 @@ from .decontaminate import Decontaminator
 from .store import (DATASETS, KINDS, STEPS, CorpusFolder, Counts, Row, count_steps, finish_dataset,
                                     read_rows)
 from .workers import run_tasks
-from ..files import UserError, atomic_write, read_jsonl, samples
+from ..files import UserError, atomic_write, read_jsonl, samples, needs
 from ..settings import Recipe
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #39e67c3f
@@ -57,7 +57,8 @@ def _execute(recipe:Recipe, pipelines:Mapping[str,Sequence], logs:Path, progress
 # %% ../../nbs/corpus/195_pipeline.ipynb #18578b49
 def _scored(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
     "Run the page and the Python pipelines up to their scores."
-    from datatrove.pipeline.writers import JsonlWriter
+    with needs('corpus'):
+        from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.fineweb_edu import edu_steps
     from smollm_nb.corpus.python_edu import python_steps
     from smollm_nb.corpus.warc import SourceStep
@@ -81,7 +82,8 @@ def _scored(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
 # %% ../../nbs/corpus/195_pipeline.ipynb #88237dd2
 def _published(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
     "Fetch the published data sets, which have been filtered and scored already."
-    from datatrove.pipeline.writers import JsonlWriter
+    with needs('corpus'):
+        from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.hub import COLUMNS, HubStep
     others, work = [s for s in recipe.corpus.sources if s != 'hub'], folder.work
     if others:

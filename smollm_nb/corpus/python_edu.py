@@ -17,11 +17,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 import numpy as np
-from datatrove.data import Document
-from datatrove.pipeline.filters.base_filter import BaseFilter
 from .fineweb_edu import EduStep, Encoder, ScoreHead, choose_alpha, fit_head
 from .sources import SetAside
-from ..files import UserError, read_jsonl, samples
+from ..files import UserError, read_jsonl, samples, needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.filters.base_filter import BaseFilter
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #44d21489
 if TYPE_CHECKING:
@@ -191,7 +192,8 @@ def python_steps(
     head:ScoreHead|None=None, # From `train_python_head`; None fits it now
 )->list[BaseFilter]:     # Pipeline steps
     "Python files to Python-Edu: sound code, score, keep."
-    from datatrove.pipeline.writers import JsonlWriter
+    with needs('corpus'):
+        from datatrove.pipeline.writers import JsonlWriter
     bin = lambda name: JsonlWriter(f'{dropped_folder}/{name}', compression='zstd')
     head = train_python_head() if head is None else head
     return [SoundCode(exclusion_writer=bin('sound_code')),

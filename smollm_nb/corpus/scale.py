@@ -12,7 +12,7 @@ import sys, time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from ..files import UserError
+from ..files import UserError, needs
 if TYPE_CHECKING:
     from datatrove.executor.base import PipelineExecutor
 
@@ -34,7 +34,8 @@ def cluster_executor(
             import ray # noqa: F401 (datatrove imports it later, without a word about how to get it)
         except ImportError:
             raise UserError("executor = ray: Ray is not installed; pip install 'smollm-nb[cluster]'") from None
-        from datatrove.executor import RayPipelineExecutor
+        with needs('corpus'):
+            from datatrove.executor import RayPipelineExecutor
         return RayPipelineExecutor(
             list(steps), tasks=tasks, workers=workers, logging_dir=str(logs), mem_per_cpu_gb=memory_gb
         )
@@ -42,7 +43,8 @@ def cluster_executor(
         raise UserError(f'executor = {kind}: no such cluster; use ray or slurm')
     if not partition:
         raise UserError('executor = slurm: no queue is named; set slurm_partition in settings.ini (sinfo lists them)')
-    from datatrove.executor import SlurmPipelineExecutor
+    with needs('corpus'):
+        from datatrove.executor import SlurmPipelineExecutor
     return SlurmPipelineExecutor(
         list(steps), tasks=tasks, workers=workers, logging_dir=str(logs), partition=partition,
         time=f'{hours}:00:00', qos='',

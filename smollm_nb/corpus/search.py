@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from .topics import Topic
-from ..files import UserError, atomic_folder, restore_folder
+from ..files import UserError, atomic_folder, restore_folder, needs
 
 # %% ../../nbs/corpus/120_search.ipynb #e3177d1b
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/corpus/120_search.ipynb #75b1430d
 def _analyzer() -> "tantivy.TextAnalyzer":
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     F = tantivy.Filter
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     for f in (F.remove_long(41), F.lowercase(), F.stopword('english'), F.stemmer('english')):
@@ -67,7 +68,8 @@ class Hit:
 
 # %% ../../nbs/corpus/120_search.ipynb #f7452402
 def _schema() -> "tantivy.Schema":
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     return (
         tantivy.SchemaBuilder()
         .add_text_field('page_id', stored=True, tokenizer_name='raw', index_option='basic')
@@ -78,7 +80,8 @@ def _schema() -> "tantivy.Schema":
 
 def _query(parts: Iterable[tuple[str, float]], all_words: bool) -> "tantivy.Query":
     "Boolean query from (text, boost) pairs; a word in several parts counts once, with its largest boost."
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     Q = tantivy.Query
     boosts: dict[str, float] = {}
     for text, boost in parts:
@@ -92,7 +95,8 @@ def _query(parts: Iterable[tuple[str, float]], all_words: bool) -> "tantivy.Quer
 # %% ../../nbs/corpus/120_search.ipynb #202444e2
 def _fill(index: "tantivy.Index", pages: Iterable[tuple[object, str]]) -> None:
     "Write the passages of (page_id, text) pairs, by one thread, in order."
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     writer, number = index.writer(64_000_000, 1), 0
     for page_id, text in pages:
         for passage in cut_passages(text.encode('utf-8', 'replace').decode()):
@@ -103,7 +107,8 @@ def _fill(index: "tantivy.Index", pages: Iterable[tuple[object, str]]) -> None:
 
 def _filled(pages: Iterable[tuple[object, str]], path: str|None = None) -> "tantivy.Index":
     "A new index of pages, in memory or at a path."
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     index = tantivy.Index(_schema(), path=path)
     index.register_tokenizer('english', _analyzer())
     _fill(index, pages)
@@ -142,13 +147,13 @@ class StoredPassages:
         folder:str|Path, # What `build` wrote
     )->Self:
         "Open an index in a folder."
-        import tantivy
+        with needs('corpus'):
+            import tantivy
         restore_folder(folder)
         try:
             return cls(tantivy.Index.open(str(folder)))
         except ValueError as e:
-            why = str(e).splitlines()[0]
-            raise SearchError(f'{folder}: no index that can be opened ({why}); build it again') from None
+            raise SearchError(f'{folder}: no index that can be opened ({str(e)[:200]}); build it again') from None
 
 # %% ../../nbs/corpus/120_search.ipynb #1a96db14
 class PassageIndex(StoredPassages):

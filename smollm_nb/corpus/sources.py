@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from datatrove.data import Document
 from .decode import decode_page, decode_text, valid_text
-from ..files import JSONLError, UserError, _open_text, _parse_line, read_jsonl, samples
+from ..files import JSONLError, UserError, _open_text, _parse_line, read_jsonl, samples, needs
+with needs('corpus'):
+    from datatrove.data import Document
 
 # %% ../../nbs/corpus/106_sources.ipynb #7c0115f7
 class SourceError(UserError):
@@ -360,7 +361,8 @@ def _json_rows(path, name, aside):
                 aside.add(f'{name}:{i}', 'broken JSON line' if 'not JSON' in str(e) else 'not a JSON object')
 
 def _parquet_rows(path):
-    import pyarrow.parquet as pq
+    with needs('corpus'):
+        import pyarrow.parquet as pq
     table = pq.ParquetFile(path)
     if 'text' not in table.schema_arrow.names:
         raise _no_text(path, table.schema_arrow.names)

@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from datatrove.data import Document
-from datatrove.pipeline.base import PipelineStep
 from .decode import decode_page
 from smollm_nb.corpus.sources import (
     _ENDINGS, _READ_AS, _TABLES, MAX_RATIO, SetAside, SourceError, _Bomb, _files, _kind, _one_file, _readable,
     docstring_pages, folder_code, folder_documents, machine_pages, python_files, sample_pages
 )
-from ..files import write_jsonl
+from ..files import write_jsonl, needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.base import PipelineStep
 
 # %% ../../nbs/corpus/108_warc.ipynb #85a657a4
 MAX_PAGE, MAX_BROKEN, MAX_AGAIN = 10_000_000, 1000, 8_000_000

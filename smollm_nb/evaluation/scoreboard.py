@@ -20,7 +20,7 @@ from .ifeval import check_instructions, summarise_ifeval
 from .loglikelihood import encode_pair, loglikelihoods, score_choices
 from .statistics import accuracy
 from .tasks import Task, TaskError, _kind
-from ..files import UserError, json_hash, read_jsonl, write_jsonl
+from ..files import UserError, json_hash, read_jsonl, write_jsonl, needs
 from ..model.kernels import FastLM
 from ..model.batching import generate_batch
 from ..machine import keep_freed_memory
@@ -207,7 +207,8 @@ def evaluate(
     shots:int|None=None,# Worked examples, for tasks that are named; None: as many as in SmolLM's table
 )->"pd.DataFrame":       # task, metric, value, stderr, n
     "Score a model on tasks, on the device on which the model is."
-    import pandas as pd
+    with needs('evaluation'):
+        import pandas as pd
     # a wrong name ends here, before hours of work
     opened = [open_task(t, form, source, shots).sample(limit, seed) for t in tasks]
     scored = _scored(model, tokenizer, opened, out, chat, samples, progress)
@@ -304,7 +305,8 @@ def leaderboard(
     device:str|None=None, # Where models given by name are put, such as 'cuda'; None: where they are opened, the CPU
 )->"pd.DataFrame":      # model, task, metric, value, stderr, n, cut (contexts), seconds, published, source
     "Models against tasks."
-    import pandas as pd
+    with needs('evaluation'):
+        import pandas as pd
     # a wrong name ends here, before a model is read
     opened = [open_task(t, form, source, shots) for t in tasks]
     table = []

@@ -12,7 +12,7 @@ __all__ = ['PRESETS', 'RIVALS', 'ConfigError', 'Shape', 'SmolLMConfig', 'paramet
 import reprlib
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
-from ..files import UserError
+from ..files import UserError, needs
 from ..settings import MODEL_PRESETS
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -203,7 +203,8 @@ def rival(
     name:str, # A key of `RIVALS`
 )->'PreTrainedModel': # transformers' model on the meta device: shapes without contents
     "A comparison model whose block differs from ours."
-    import torch, transformers
+    with needs('evaluation'):
+        import torch, transformers
     if name not in RIVALS:
         raise ConfigError(f'unknown comparison model {name!r}; choose one of {", ".join(RIVALS)}')
     kind, changes = RIVALS[name]
