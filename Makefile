@@ -58,7 +58,7 @@ bench: .venv/.bench
 # Notebooks to library and README; both are committed.
 export: .venv/.test
 	$(BIN)/python docs/chapters.py
-	$(BIN)/nbdev-export
+	PYTHONPATH=docs $(BIN)/nbdev-export --procs docstrings:add_sections
 	$(BIN)/nbdev-clean
 	$(BIN)/python docs/readme.py
 

@@ -4,6 +4,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+from docstrings import without_sections
 from fastcore import docments
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,7 +67,9 @@ def _directive(kind, head, body, colons, **options):
     return f'{fence}{{py:{kind}}} {head}\n{given}\n{body.strip()}\n{fence}'
 
 
-def _text(obj): return inspect.cleandoc(obj.__doc__ or '')
+def _text(obj):
+    "A docstring as the notebook has it; what the export added stands in the table."
+    return without_sections(inspect.cleandoc(obj.__doc__ or ''))
 
 
 def _method(name, value, f):

@@ -109,6 +109,9 @@ def test_chapter(page, base, name):
         kinds = ast.FunctionDef, ast.ClassDef
         public = [n.name for n in ast.parse(cell).body if isinstance(n, kinds) and n.name[0] != '_']
         assert set(public) <= set(boxes), (public, boxes)
+    # parameters stand in a table, not once more in the text
+    told = page.locator('dl.py > dd > p, dl.py > dd > dl > dt').all_inner_texts()
+    assert not [t for t in told if re.match(r'(Args|Attributes|Returns):', t)]
 
 
 def test_order(page, base):
