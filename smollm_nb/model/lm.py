@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/lm.html.md"""
 
 # %% auto #0
 __all__ = ['for_products', 'chunked_cross_entropy', 'compile_once', 'Backbone', 'SmolLMParts', 'ModelInputError', 'Reader',
-           'Writer', 'SmolLM', 'LanguageModel', 'token_logprobs', 'document_mask']
+           'Writer', 'Portable', 'SmolLM', 'LanguageModel', 'token_logprobs', 'document_mask']
 
 # %% ../../nbs/model/230_lm.ipynb #8a919a52
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from .cache import Cache, KVCache, Plan
 from .config import SmolLMConfig
 from .layers import Block, RMSNorm, rope_at
 if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM
     from smollm_nb.model.tokenizer import Tokenizer
 
 # %% ../../nbs/model/230_lm.ipynb #277b36ce
@@ -238,8 +239,35 @@ class Writer(Reader):
         from smollm_nb.model.saving import save_model
         save_model(self, folder, tokenizer)
 
+# %% ../../nbs/model/230_lm.ipynb #57535448
+class Portable(Writer):
+    "A `Writer` that is opened by name, and that transformers' tools can be given."
+    @classmethod
+    def from_pretrained(cls,
+        name:str|Path, # As in `load_model`: 'smollm2-135m-instruct', a folder, a .gguf file or a hub id
+        dtype:torch.dtype=torch.float32, # Type of the weights in memory
+    )->'SmolLM': # On the CPU, for reading; `Tokenizer.from_pretrained` opens its tokenizer
+        "A model by name."
+        from smollm_nb.model.weights import load_weights
+        return load_weights(name, dtype)
+
+    def to_hf(self,
+        tokenizer:'Tokenizer|None'=None, # Its control tokens go into the configuration, as in instruct models
+    )->'LlamaForCausalLM': # With copies of the weights, of the same type and on the same device
+        "This model as one of transformers; what it learns there does not reach this one."
+        from transformers import AutoModelForCausalLM, LlamaConfig
+        theirs: Any = AutoModelForCausalLM.from_config(LlamaConfig(**self.config.to_dict()), dtype=self.dtype)
+        theirs.to(self.device).load_state_dict(self.state_dict())
+        theirs.tie_weights()
+        if tokenizer is not None:
+            theirs.generation_config.eos_token_id = [tokenizer.eos_token_id, tokenizer.chat_eos_token_id]
+            for config in (theirs.config, theirs.generation_config):
+                config.bos_token_id, config.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id
+            theirs.config.eos_token_id = tokenizer.chat_eos_token_id
+        return theirs.train(self.training)
+
 # %% ../../nbs/model/230_lm.ipynb #15feb7c6
-class SmolLM(Writer):
+class SmolLM(Portable):
     "SmolLM, ready to train, to write, and to be saved."
     compiled = False              # see `compile_blocks`
     fuse = staticmethod(lambda f: f) # makes one pass over memory of the loss's small functions, if it can

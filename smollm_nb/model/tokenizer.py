@@ -6,14 +6,17 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/tokenizer.html.md"""
 
 # %% auto #0
 __all__ = ['SPECIAL_TOKENS', 'with_system', 'chat_prompt', 'chat_template', 'TokenizerError', 'build_core', 'Coder',
-           'TextTokenizer', 'Speaker', 'Tokenizer', 'build_tokenizer']
+           'TextTokenizer', 'Speaker', 'Caller', 'Keeper', 'Tokenizer', 'build_tokenizer']
 
 # %% ../../nbs/model/205_tokenizer.ipynb #7ba1b144
 import copy, json, re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from tokenizers import AddedToken, Tokenizer as Core, decoders, models, pre_tokenizers
 from ..files import UserError, atomic_write
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 # %% ../../nbs/model/205_tokenizer.ipynb #117ffab9
 SPECIAL_TOKENS = (
@@ -183,33 +186,86 @@ class Speaker(Coder):
         opened = [self.bos_token_id, *self.encode_literal('assistant\n')] if add_generation_prompt else []
         return sum(turns, []) + opened
 
+# %% ../../nbs/model/205_tokenizer.ipynb #259b1863
+class Caller(Speaker):
+    "A `Speaker` with the calls of transformers' tokenizers."
+    def __call__(self,
+        text:str|Sequence[str], # A text, or several
+    )->dict[str,Any]: # Lists `input_ids` and `attention_mask`, or lists of such lists; nothing is padded
+        "Ids as tokenizers of transformers return them."
+        if isinstance(text, str):
+            ids = self.encode(text)
+            return dict(input_ids=ids, attention_mask=[1]*len(ids))
+        rows = self.encode_batch(list(text))
+        return dict(input_ids=rows, attention_mask=[[1]*len(ids) for ids in rows])
+
+    def apply_chat_template(self,
+        messages:list[dict[str,str]],     # Turns in order, each a dict with `role` and `content`
+        tokenize:bool=True,               # False: the text instead of ids
+        add_generation_prompt:bool=False, # Open the assistant's turn at the end
+        return_dict:bool=True,            # False: the bare list of ids
+    )->str|list[int]|dict[str,list[int]]: # Text, ids, or what a call returns
+        "A chat with the model's own system turn; nobody's words become a control token."
+        if not tokenize:
+            return chat_prompt(messages, add_generation_prompt, self.system)
+        ids = self.encode_chat(messages, add_generation_prompt, self.system)
+        return dict(input_ids=ids, attention_mask=[1]*len(ids)) if return_dict else ids
+
+    def __len__(self)->int: return self.vocab_size
+
+    def __repr__(self)->str:
+        ends = f'text ends with {SPECIAL_TOKENS[0]} ({self.eos_token_id}), turn with {SPECIAL_TOKENS[2]}'
+        said = self.system or ''
+        system = f', system {said[:40] + "…" * (len(said) > 40)!r}' if said else ''
+        return f'{type(self).__name__}({len(self):,} tokens, {ends} ({self.chat_eos_token_id}){system})'
+
 # %% ../../nbs/model/205_tokenizer.ipynb #1d6619b2
-class Tokenizer(Speaker):
-    "SmolLM's tokenizer: a `Speaker` that can be saved and loaded."
+def _roles(system):
+    "What control tokens are for, in the words of transformers, and the chat template."
+    end, start, stop = SPECIAL_TOKENS[:3]
+    return dict(
+        bos_token=start, eos_token=stop, pad_token=stop, unk_token=end, additional_special_tokens=[start, stop],
+        clean_up_tokenization_spaces=False, chat_template=chat_template(system)
+    )
+
+class Keeper(Caller):
+    "A `Caller` that can be written into a folder and read again."
     def save(self,
         folder:str|Path, # Made if missing
     )->None:
         "Write `tokenizer.json` and `tokenizer_config.json`, and `chat_template.jinja` where there is one."
-        folder, template, (end, start, stop) = Path(folder), chat_template(self.system), SPECIAL_TOKENS[:3]
-        config: dict[str,Any] = dict(
-            tokenizer_class='PreTrainedTokenizerFast', bos_token=start, eos_token=stop, pad_token=stop, unk_token=end,
-            additional_special_tokens=[start, stop], clean_up_tokenization_spaces=False, chat_template=template
-        )
+        folder, roles = Path(folder), _roles(self.system)
         with atomic_write(folder/'tokenizer.json') as f:
             f.write(self.core.to_str(pretty=True))
         with atomic_write(folder/'tokenizer_config.json') as f:
-            json.dump(config, f, indent=2, ensure_ascii=False)
+            json.dump(dict(tokenizer_class='PreTrainedTokenizerFast', **roles), f, indent=2, ensure_ascii=False)
         if (folder/'chat_template.jinja').exists():
             with atomic_write(folder/'chat_template.jinja') as f:
-                f.write(template)
+                f.write(roles['chat_template'])
 
     @classmethod
     def load(cls,
         folder:str|Path, # With `tokenizer.json`; `tokenizer_config.json` and `chat_template.jinja` are read if there
-    )->'Tokenizer':
+    )->Self:
         "Read a tokenizer that `save`, transformers or the hub wrote; `TokenizerError` if a file cannot be used."
         from smollm_nb.model.templates import read_core, read_system
         return cls(read_core(Path(folder)/'tokenizer.json'), read_system(Path(folder)))
+
+# %% ../../nbs/model/205_tokenizer.ipynb #66507ca2
+class Tokenizer(Keeper):
+    "SmolLM's tokenizer."
+    @classmethod
+    def from_pretrained(cls,
+        name:str|Path, # As in `load_model`: 'smollm2-135m-instruct', a folder, a .gguf file or a hub id
+    )->'Tokenizer':
+        "The tokenizer of a model by name."
+        from smollm_nb.model.weights import load_tokenizer
+        return load_tokenizer(name)
+
+    def to_hf(self)->'PreTrainedTokenizerFast': # With the same ids, control tokens and chat template
+        "This tokenizer as one of transformers; later changes of either do not reach the other."
+        from transformers import PreTrainedTokenizerFast
+        return PreTrainedTokenizerFast(tokenizer_object=copy.deepcopy(self.core), **_roles(self.system))
 
 # %% ../../nbs/model/205_tokenizer.ipynb #21d68170
 def build_tokenizer(

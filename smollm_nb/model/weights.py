@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/weights.html.md"""
 # %% auto #0
 __all__ = ['MAX_ENTRIES', 'dequantize', 'WeightsError', 'GGUFError', 'GGUFTensor', 'GGUF', 'read_gguf', 'packaged_weights',
            'unpermute', 'hub_name', 'gguf_config', 'gguf_tokenizer', 'load_gguf', 'load_folder', 'locate_model',
-           'load_model', 'foreign']
+           'load_model', 'foreign', 'load_weights', 'load_tokenizer']
 
 # %% ../../nbs/model/250_weights.ipynb #cd02c862
 import json, math, os, re
@@ -398,17 +398,13 @@ def _fill(model:SmolLM, state:dict[str,torch.Tensor])->SmolLM:
     return model.eval()
 
 # %% ../../nbs/model/250_weights.ipynb #b53bd963
-def load_gguf(
-    path:str|Path, # A .gguf file
-    dtype:torch.dtype=torch.float32, # Type of the weights in memory
-)->tuple[SmolLM,Tokenizer]:
-    "Model and tokenizer from a GGUF file."
-    g = read_gguf(path)
+def _gguf_model(g:GGUF, dtype:torch.dtype)->SmolLM:
+    "The model in an open file."
     config = gguf_config(g)
     names = {n: hub_name(n) or n for n in g.tensors}
     model, shapes = _skeleton(config)
     try:
-        _check_shapes(shapes, {names[n]: t.shape for n, t in g.tensors.items()}, path)
+        _check_shapes(shapes, {names[n]: t.shape for n, t in g.tensors.items()}, g.path)
     except WeightsError as e:
         raise GGUFError(str(e)) from None
     heads = {'q_proj': config.num_attention_heads, 'k_proj': config.num_key_value_heads}
@@ -416,7 +412,15 @@ def load_gguf(
     for n, hub in names.items():
         w, kind = g.tensor(n), hub.split('.')[-2]
         state[hub] = torch.from_numpy(np.ascontiguousarray(unpermute(w, heads[kind]) if kind in heads else w)).to(dtype)
-    return _fill(model, state), gguf_tokenizer(g)
+    return _fill(model, state)
+
+def load_gguf(
+    path:str|Path, # A .gguf file
+    dtype:torch.dtype=torch.float32, # Type of the weights in memory
+)->tuple[SmolLM,Tokenizer]:
+    "Model and tokenizer from a GGUF file."
+    g = read_gguf(path)
+    return _gguf_model(g, dtype), gguf_tokenizer(g)
 
 # %% ../../nbs/model/250_weights.ipynb #36763c69
 _INDEX = 'model.safetensors.index.json'
@@ -490,12 +494,8 @@ def _read_shard(file:Path, shapes:dict[str,Any], dtype:torch.dtype)->dict[str,to
         raise WeightsError(f'{file}: {_short(e, 300)}; the file is damaged, save or download it again') from None
 
 # %% ../../nbs/model/250_weights.ipynb #78e62ae1
-def load_folder(
-    folder:str|Path, # What `save_pretrained` or the hub wrote
-    dtype:torch.dtype=torch.float32, # Type of the weights in memory
-)->tuple[SmolLM,Tokenizer]:
-    "Model and tokenizer from a folder with config.json, safetensors and tokenizer.json."
-    folder = Path(folder)
+def _folder_model(folder:Path, dtype:torch.dtype)->SmolLM:
+    "The model in a folder."
     d = _json(folder/'config.json')
     try:
         config = SmolLMConfig.from_dict(d)
@@ -509,7 +509,14 @@ def load_folder(
     model, shapes = _skeleton(config)
     state = {n: t for f in files for n, t in _read_shard(f, shapes, dtype).items()}
     _check_shapes(shapes, {n: t.shape for n, t in state.items()}, files[0] if len(files) == 1 else folder)
-    return _fill(model, state), Tokenizer.load(folder)
+    return _fill(model, state)
+
+def load_folder(
+    folder:str|Path, # What `save_pretrained` or the hub wrote
+    dtype:torch.dtype=torch.float32, # Type of the weights in memory
+)->tuple[SmolLM,Tokenizer]:
+    "Model and tokenizer from a folder with config.json, safetensors and tokenizer.json."
+    return _folder_model(Path(folder), dtype), Tokenizer.load(folder)
 
 # %% ../../nbs/model/250_weights.ipynb #e984ef80
 def _download(name:str)->str:
@@ -561,3 +568,19 @@ def foreign(
     except (ConfigError, TokenizerError) as e:
         return str(e)
     return ''
+
+# %% ../../nbs/model/250_weights.ipynb #8e31ec7e
+def load_weights(
+    name:str|Path, # As in `locate_model`
+    dtype:torch.dtype=torch.float32, # Type of the weights in memory
+)->SmolLM: # On the CPU
+    "The model alone, by name; `SmolLM.from_pretrained` is this."
+    path = locate_model(name)
+    return _folder_model(path, dtype) if path.is_dir() else _gguf_model(read_gguf(path), dtype)
+
+def load_tokenizer(
+    name:str|Path, # As in `locate_model`
+)->Tokenizer:
+    "The tokenizer alone, by name; `Tokenizer.from_pretrained` is this."
+    path = locate_model(name)
+    return Tokenizer.load(path) if path.is_dir() else gguf_tokenizer(read_gguf(path))

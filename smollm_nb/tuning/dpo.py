@@ -8,7 +8,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/tuning/dpo.html.md"""
 __all__ = ['reward_margin', 'dpo_loss', 'sequence_logprobs', 'dpo']
 
 # %% ../../nbs/tuning/520_dpo.ipynb #e7ec2c22
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from ..settings import TuningSettings
 from ..training.distributed import Group
 from ..training.loop import fit
 from ..training.precision import chosen_dtype, precision
-from .sft import batches, encode_chat, pad_batch, passes, tuning_optimizer, tuning_settings
+from .sft import batches, encode_chat, pad_batch, passes, tuning_optimizer, tuning_settings, turns_of
 
 # %% ../../nbs/tuning/520_dpo.ipynb #244cb6c1
 def reward_margin(
@@ -65,7 +65,8 @@ def _reference(model, padded, lengths, dtype):
 
 def _encoded(tokenizer, pairs, longest):
     "Both conversations of each pair, where both have something to learn."
-    rows = [[encode_chat(tokenizer, p[side], longest) for side in ('chosen', 'rejected')] for p in pairs]
+    sides = ('chosen', 'rejected')
+    rows = [[encode_chat(tokenizer, turns_of(p, i, s), longest) for s in sides] for i, p in enumerate(pairs)]
     rows = [r for r in rows if all(any(t != -100 for t in targets) for _, targets in r)]
     if not rows:
         raise UserError(
@@ -86,7 +87,7 @@ def _loss(beta):
 def dpo(
     model:SmolLM,            # Changed in place, on its device; as it is now, it is the reference
     tokenizer:Tokenizer,     # The model's
-    pairs:Sequence[dict],    # Rows with 'chosen' and 'rejected' conversations
+    pairs:Iterable[dict],    # Rows with 'chosen' and 'rejected' conversations: a list, or a `Dataset`
     settings:TuningSettings, # dpo_* and max_length
     seed:int=0,              # Order of the pairs
     progress:bool=True,      # Show a progress bar

@@ -6,12 +6,13 @@ Docs: https://smollm-nb.github.io/smollm-nb/tuning/sft.html.md"""
 
 # %% auto #0
 __all__ = ['Row', 'PASS_TOKENS', 'CHECKPOINT_EVERY', 'encode_chat', 'pad_batch', 'epoch_order', 'batches', 'passes',
-           'tuning_settings', 'tuning_optimizer', 'sft']
+           'tuning_settings', 'tuning_optimizer', 'turns_of', 'sft']
 
 # %% ../../nbs/tuning/510_sft.ipynb #7ee43d24
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 import torch
 from ..files import UserError
 from ..model.lm import SmolLM
@@ -119,10 +120,34 @@ def tuning_optimizer(
     "The optimizer of both tuning stages; `fit` sets its learning rate."
     return torch.optim.AdamW(model.parameters(), weight_decay=0., fused=True)
 
+# %% ../../nbs/tuning/510_sft.ipynb #6e7eab08
+def turns_of(
+    row:Any,                # A list of turns, or a row with a column that holds one
+    place:int,              # Of the row, for the message
+    column:str='messages',  # That column
+)->list[dict]:              # Turns with 'role' and 'content'
+    "The turns of one row; `UserError` if it has none."
+    if isinstance(row, dict):
+        if column not in row:
+            raise UserError(
+                f'row {place}: no column {column!r}, only {", ".join(map(repr, row))[:80]}; rename the one that holds'
+                f' the turns, as in dataset.rename_column(old, {column!r})'
+            )
+        row = row[column]
+    good = isinstance(row, list) and all(
+        isinstance(m, dict) and isinstance(m.get('role'), str) and isinstance(m.get('content'), str) for m in row
+    )
+    if not good:
+        raise UserError(
+            f'row {place}: {column} is {row!r:.60}, not a list of turns such as'
+            ' {"role": "user", "content": "Hi"}; give the turns of each conversation'
+        )
+    return row
+
 # %% ../../nbs/tuning/510_sft.ipynb #d185f8e8
 def _rows(tokenizer, conversations, longest):
     "Encoded conversations in which something is learned."
-    rows = [encode_chat(tokenizer, c, longest) for c in conversations]
+    rows = [encode_chat(tokenizer, turns_of(r, i), longest) for i, r in enumerate(conversations)]
     rows = [r for r in rows if any(t != -100 for t in r[1])]
     if not rows:
         raise UserError(
@@ -133,7 +158,7 @@ def _rows(tokenizer, conversations, longest):
 def sft(
     model:SmolLM,            # Changed in place, on its device
     tokenizer:Tokenizer,     # The model's
-    conversations:Sequence[list[dict]], # Turns of each
+    conversations:Iterable[list[dict]|dict], # Turns of each, or rows with `messages`: lists, or a `Dataset`
     settings:TuningSettings, # sft_* and max_length
     seed:int=0,              # Order of the conversations
     progress:bool=True,      # Show a progress bar
