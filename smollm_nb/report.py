@@ -256,6 +256,7 @@ def draw_tuning(
         ax.plot([r['step'] for r in logs[name]], [r['loss'] for r in logs[name]], color='#4f46e5', marker='.')
         ax.set_ylabel(f'loss: {label}', fontsize=9)
         ax.set_xlabel('step')
+        ax.ticklabel_format(useOffset=False)
         ax.grid(alpha=.3)
     axes[1].axhline(math.log(2), ls=':', color='k')
     fig.tight_layout()

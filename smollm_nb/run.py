@@ -484,11 +484,12 @@ class StageBar(tqdm.std.tqdm):
         "Called by tqdm, ten times a second at most."
         if self.rows is None:
             return super().display(*args, **kwargs)
+        first = (self.format_dict['postfix'] or '').split(', ')[0] # the loss of training
+        how = dict(total=self.total, completed=self.n, description=f'  {self.desc}',
+                   note=f'{self.n:,}/{self.total or "?"} {self.unit} {first}'.rstrip())
         if self.row is None:
-            self.row = self.rows.add_task('', note='')
-        how = self.format_dict
-        note = ' '.join(filter(None, (f'{self.n:,}/{self.total or "?"} {self.unit}', how['postfix'])))
-        self.rows.update(self.row, total=self.total, completed=self.n, description=f'  {self.desc}', note=note)
+            self.row = self.rows.add_task(**how)
+        self.rows.update(self.row, **how)
 
     def close(self):
         "The row goes when the loop is done."
@@ -641,7 +642,7 @@ def _announce(recipe, settings, run, chosen, records, force, say):
     names = [s.name for s in choose_stages(STAGES, *chosen)]
     for line in opening_lines(recipe, run, settings):
         say(line)
-    if 'checkpoints' in _to_do(recipe, run, chosen, records)[0]:
+    if 'checkpoints' in (names if force else _to_do(recipe, run, chosen, records)[0]):
         say('\nA step of training is tried, to say how long it takes here ...')
     costs = _costs(recipe, settings, run, chosen, records, force)
     if costs:
