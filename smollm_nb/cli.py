@@ -169,27 +169,33 @@ def _print_table(rows, as_json):
         return print(json.dumps(rows, ensure_ascii=False))
     from rich.console import Console
     from rich.table import Table
-    table = Table(*rows[0], box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, overflow='fold') # no name and no number is cut off
     for r in rows:
         table.add_row(*(f'{v:.4g}' if isinstance(v, float) else '' if v is None else str(v) for v in r.values()))
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    if not console.is_terminal: # a file or a pipe has no width to keep to
+        console.width = 10_000
+    console.print(table)
 
 # %% ../nbs/830_command_line.ipynb #d1a82003
-def _recipe_row(name, r):
-    tokens = r.training.tokens_per_step*r.training.train_steps
-    return dict(recipe=name, layers=r.model.num_hidden_layers, width=r.model.hidden_size,
-                steps=r.training.train_steps, tokens=f'{tokens:,}', sources=', '.join(r.corpus.sources))
-
 def _estimates(r, settings):
-    "Parameters, and time on this machine's processor as far as it is known; nothing where PyTorch is missing."
+    "Parameters, and time on this machine's processor as far as it is known; unknown where PyTorch is missing."
     try:
         from smollm_nb.training.costs import stage_costs, total_words
         from smollm_nb.training.loop import model_config
     except ImportError:
-        return {}
+        return None, None
     from smollm_nb.model.config import parameter_count
     parameters = parameter_count(model_config(r, r.tokenizer.vocab_size))
-    return dict(parameters=f'{parameters:,}', estimate=total_words(stage_costs(r, settings, tried=False)))
+    return f'{parameters:,}', total_words(stage_costs(r, settings, tried=False))
+
+def _recipe_row(name, r, settings):
+    tokens = r.training.tokens_per_step*r.training.train_steps
+    parameters, estimate = _estimates(r, settings)
+    return dict(recipe=name, parameters=parameters, tokens=f'{tokens:,}', estimate=estimate,
+                sources=', '.join(r.corpus.sources))
 
 @app.command()
 def recipes(
@@ -206,15 +212,15 @@ def recipes(
     elif changes:
         raise UserError('--set changes one recipe; name it, as in smollm-nb recipes laptop --set seed=1')
     else:
-        loaded = {n: load_recipe(n, settings) for n in recipe_names(settings)}
-        rows = [_recipe_row(n, r) | ({} if as_json else _estimates(r, settings)) for n, r in loaded.items()]
-    if as_json and not name:
-        return print(recipe_table(path=settings).to_json())
+        names = recipe_names(settings)
+        if as_json:
+            return print(recipe_table(path=settings).to_json())
+        rows = [_recipe_row(n, load_recipe(n, settings), settings) for n in names]
     _print_table(rows, as_json)
     if not as_json:
         path = settings_file(settings)
         print(f'\nfrom {min(str(path), os.path.relpath(path), key=len)}')
-    if 'estimate' in rows[0]:
+    if not as_json and not name:
         print('estimate: calculated for the processor of this machine; smollm-nb doctor tries a step and is closer')
 
 def _run(recipe, settings, changes, source, runs, quiet, **kw):
@@ -437,7 +443,7 @@ def findings(
         *(_package(name, f'pip install --no-deps {name}=={wheel}') for name, wheel in _WHEELS.items()),
         _row('C++ compiler', 'yes' if here.compiler else MISSING, 'speed of training', compiler),
         _row('Node', _node(), 'make docs', 'nodejs.org, or the package nodejs of your system'),
-        _row('network', _network(), 'published recipes, models and items of the hub'),
+        _row('network', _network(), 'published recipes, the hub'),
     ]
 
 # %% ../nbs/830_command_line.ipynb #fd498f31
@@ -445,12 +451,12 @@ def recipe_costs(
     settings:Path|None=None, # Another settings.ini
 )->list[dict[str, str]]:     # recipe, expected (on this CPU), memory, disk, fits
     "What each recipe would take on this machine, by `smollm_nb.training.costs`."
-    from smollm_nb.training.costs import disk_bytes, lacks, stage_costs, total_words
+    from smollm_nb.training.costs import disk_bytes, lacks, size_words, stage_costs, total_words
     here, rows = this_machine(), []
     for name in recipe_names(settings):
         recipe = load_recipe(name, settings)
         costs = stage_costs(recipe, settings)
         memory, disk = max(c.memory for c in costs), disk_bytes(recipe)
-        rows.append(dict(recipe=name, expected=total_words(costs), memory=f'{memory/1e9:.1f} GB',
-                         disk=f'{disk/1e9:,.1f} GB', fits=lacks(recipe, memory, disk, here) or 'yes'))
+        rows.append(dict(recipe=name, expected=total_words(costs), memory=size_words(memory),
+                         disk=size_words(disk), fits=lacks(recipe, memory, disk, here) or 'yes'))
     return rows

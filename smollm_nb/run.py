@@ -613,8 +613,6 @@ def _short_path(path): return min(str(path), os.path.relpath(path), key=len)
 def _line(place, name, takes, memory, does):
     return f'{place:>5} {name:<12}{takes:>10}{memory:>10}  {does}'.rstrip()
 
-def _size(n): return f'{n/1e9:,.1f} GB' if n >= 1e9 else f'{n/1e6:.0f} MB'
-
 def cost_lines(
     recipe:Recipe,   # Settings
     run:Path,        # The run's folder
@@ -623,15 +621,15 @@ def cost_lines(
     here:Machine,    # This machine
 )->list[str]:        # To print before the first stage
     "The stages with what they do, the time and memory expected of each, and what the machine has."
-    from smollm_nb.training.costs import disk_bytes, in_words, lacks, total_words
-    work, lines = {s.name: s.work.__doc__.split(',')[0].rstrip('.') for s in STAGES}, []
+    from smollm_nb.training.costs import disk_bytes, in_words, lacks, size_words, total_words
+    work, lines = {s.name: (s.work.__doc__ or '').split(',')[0].rstrip('.') for s in STAGES}, []
     for i, name in enumerate(names, 1):
         c = costs.get(name)
-        expected = (in_words(c.seconds), _size(c.memory)) if c else ('done', '')
+        expected = (in_words(c.seconds), size_words(c.memory)) if c else ('done', '')
         lines.append(_line(f'{i}/{len(names)}', name, *expected, work[name]))
     memory, disk = max((c.memory for c in costs.values()), default=0), disk_bytes(recipe)
     time_in_all = total_words(list(costs.values()))
-    total = _line('', 'in all', time_in_all, _size(memory), f'{_size(disk)} of disk;')
+    total = _line('', 'in all', time_in_all, size_words(memory), f'{size_words(disk)} of disk;')
     lines.append(f'{total} {here.memory/1e9:.0f} GB of memory and {here.free_disk/1e9:.0f} GB of disk are there')
     lack = lacks(recipe, memory, disk, here)
     return [*lines, f'this may fail: {lack}'] if lack else lines
@@ -657,7 +655,9 @@ def _do_stages(recipe, run, remaining, chosen, progress, say, **kw):
     display = shown(remaining, console) if progress and watched(console) else nullcontext()
     remaining.say = say if progress and not watched(console) else str
     with display:
-        return run_stages(STAGES, recipe, run, *chosen, progress=progress, say=say, around=remaining.stage, **kw)
+        only, first, last = chosen
+        return run_stages(STAGES, recipe, run, only, first, last, progress=progress, say=say, around=remaining.stage,
+                          **kw)
 
 def _run_locked(recipe, settings, run, chosen, progress, say, force, adopt, verify):
     "The stages and, if all are done, the report, with the folder locked."

@@ -10,7 +10,8 @@ __all__ = ['FAST_FROM', 'COMMANDS', 'fit_window', 'ChatTokenizer', 'Conversation
 
 # %% ../../nbs/deploy/730_chat.ipynb #9700e5ca
 import contextlib, io, sys, time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from ..files import UserError
 from ..model.generate import generate
@@ -78,8 +79,8 @@ class Conversation:
 class Chat(Conversation):
     "A conversation with a model; `say` streams the answer and remembers both turns."
     def say(self,
-        text:str,     # The user's turn
-    )->Iterator[str]: # Pieces of the answer
+        text:str, # The user's turn
+    )->Generator[str, None, None]: # Pieces of the answer
         "Send a message; yields the answer piece by piece. Of one that is broken off, what was written is remembered."
         asked = fit_window(
             [*self.messages, dict(role='user', content=text)], self._length, self.window - self.max_new_tokens
@@ -177,14 +178,15 @@ def converse(
         return _plainly(talk)
     with contextlib.suppress(ImportError): # arrow keys, history, pasted lines
         import readline # noqa: F401
-    console.print(f'{name}: /help lists what can be typed, Ctrl-C ends an answer, Ctrl-D leaves.', markup=False)
+    say = partial(console.print, markup=False, highlight=False)
+    say(f'{name}: /help lists what can be typed, Ctrl-C ends an answer, Ctrl-D leaves.')
     for line in typed_lines('you: '):
         if line.split()[0] == '/exit':
             return
         if line.startswith('/'):
-            console.print(obey(talk, line), markup=False)
+            say(obey(talk, line))
             continue
         try:
             show_answer(talk, line, console)
         except UserError as e: # too long, for instance
-            console.print(str(e), markup=False)
+            say(str(e))

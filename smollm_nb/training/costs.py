@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/costs.html.md"""
 # %% auto #0
 __all__ = ['KEPT', 'TRIED', 'ITEM_TOKENS', 'LIBRARIES', 'gpu_days', 'memory_per_gpu', 'Probe', 'step_seconds', 'probe_training',
            'reference', 'machine_rates', 'stage_seconds', 'source_bytes', 'stage_work', 'disk_bytes', 'StageCost',
-           'stage_costs', 'in_words', 'total_words', 'cost_table', 'lacks', 'look_seconds', 'run_costs']
+           'stage_costs', 'in_words', 'size_words', 'total_words', 'cost_table', 'lacks', 'look_seconds', 'run_costs']
 
 # %% ../../nbs/training/345_costs.ipynb #a3d2160c
 import json
@@ -276,6 +276,12 @@ def in_words(
             return f'{seconds/length:.0f} {unit}'
     return f'{seconds:.0f} s'
 
+def size_words(
+    n:float, # Bytes
+)->str:
+    "A size as people say it."
+    return f'{n/1e9:,.1f} GB' if n >= 1e9 else f'{n/1e6:.0f} MB'
+
 def total_words(
     costs:Sequence[StageCost], # Of a run's stages
 )->str:                        # Such as 'at least 20 min'
@@ -289,9 +295,9 @@ def cost_table(
 )->list[dict[str,str]]: # stage, expected, memory; the last row is the whole run
     "What a run is expected to take, stage by stage."
     costs = stage_costs(recipe, settings)
-    rows = [dict(stage=c.stage, expected=in_words(c.seconds), memory=f'{c.memory/1e9:.1f} GB') for c in costs]
+    rows = [dict(stage=c.stage, expected=in_words(c.seconds), memory=size_words(c.memory)) for c in costs]
     most = max(c.memory for c in costs)
-    return [*rows, dict(stage='all', expected=total_words(costs), memory=f'{most/1e9:.1f} GB')]
+    return [*rows, dict(stage='all', expected=total_words(costs), memory=size_words(most))]
 
 # %% ../../nbs/training/345_costs.ipynb #7e917f96
 def lacks(
