@@ -108,18 +108,25 @@ def _processor():
     names = (line.split(':', 1)[1].strip() for line in lines if line.startswith('model name'))
     return next(names, platform.processor())
 
+def _by_torch():
+    "Widest instructions and accelerators, as PyTorch sees them."
+    try:
+        import torch
+    except ImportError:
+        return '', ()
+    gpus = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    mps = ('mps',) if torch.backends.mps.is_available() else ()
+    return torch.backends.cpu.get_cpu_capability(), gpus + mps
+
 def this_machine(
     folder:str|Path='.', # Where disk space is asked for; need not exist yet
 )->Machine:
-    "What this computer is."
-    import torch
+    "What this computer is; where PyTorch is missing, nothing is known of vectors and accelerators."
     place = Path(folder).resolve()
     place = next(p for p in (place, *place.parents) if p.exists())
-    gpus = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-    if torch.backends.mps.is_available():
-        gpus += ('mps',)
-    return Machine(f'{platform.system()} {platform.machine()}', _processor(), torch.backends.cpu.get_cpu_capability(),
-                   usable_cores(), usable_memory(), shutil.disk_usage(place).free, can_compile(), gpus)
+    vectors, gpus = _by_torch()
+    return Machine(f'{platform.system()} {platform.machine()}', _processor(), vectors, usable_cores(), usable_memory(),
+                   shutil.disk_usage(place).free, can_compile(), gpus)
 
 # %% ../nbs/030_machine.ipynb #4a4bb55b
 def check_device(

@@ -383,6 +383,13 @@ def choose_stages(
     return list(stages[names.index(first) if first else 0:names.index(last) + 1 if last else None])
 
 # %% ../nbs/800_stages.ipynb #c9262516
+def _account(summary):
+    "A stage's own numbers as a phrase; '' if it has none."
+    numbers = {k: v for k, v in summary.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    said = (f'{k.replace("_", " ")} {v:,}' if isinstance(v, int) else f'{k.replace("_", " ")} {v:.2g}'
+            for k, v in numbers.items())
+    return ': ' + ', '.join(said) if numbers else ''
+
 def run_stages(
     stages:Sequence['Stage'], # All stages in order
     recipe:Recipe, # Settings
@@ -409,7 +416,7 @@ def run_stages(
         with around(s.name):
             manifests[s.name] = m = run_stage(s, recipe, run, records[s.name], force, progress, say, adopt, verify)
         if m['fresh']:
-            did = f'{m["seconds"]:.1f} s, {m["peak_memory_mb"]} MB'
+            did = f'{m["seconds"]:.1f} s, {m["peak_memory_mb"]} MB{_account(m["summary"])}'
         else:
             did = f'done before, {_since_then(m, records[s.name]) or "nothing changed"}'
         say(f'[{i}/{len(chosen)}] {s.name}: {did}')

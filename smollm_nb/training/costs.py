@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/costs.html.md"""
 # %% auto #0
 __all__ = ['KEPT', 'TRIED', 'ITEM_TOKENS', 'LIBRARIES', 'gpu_days', 'memory_per_gpu', 'Probe', 'step_seconds', 'probe_training',
            'reference', 'machine_rates', 'stage_seconds', 'source_bytes', 'stage_work', 'disk_bytes', 'StageCost',
-           'stage_costs', 'in_words', 'cost_table', 'look_seconds', 'run_costs']
+           'stage_costs', 'in_words', 'size_words', 'total_words', 'cost_table', 'lacks', 'look_seconds', 'run_costs']
 
 # %% ../../nbs/training/345_costs.ipynb #a3d2160c
 import json
@@ -22,7 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 from ..files import UserError, read_jsonl, samples
-from ..machine import can_compile, matrix_rate, product_seconds, python_rate, this_machine, usable_cores
+from ..machine import (Machine, can_compile, matrix_rate, product_seconds, python_rate, this_machine,
+                               usable_cores)
 from ..model.config import SmolLMConfig, flops_per_token, parameter_count
 from ..model.memory import training_memory
 from ..settings import STAGE_NAMES, Recipe, load_recipe
@@ -124,13 +125,14 @@ def _probe(recipe, settings, changes):
 def probe_training(
     recipe:Recipe,  # A section of `settings`
     settings:str|Path|None=None, # Another settings.ini
+    tried:bool=True, # False: calculated in any case, which takes a second or two
 )->Probe:
     "Seconds of a training step on this machine's CPU; tried in a process of its own if it is small enough."
     from smollm_nb.training.loop import model_config
     t, config = recipe.training, model_config(recipe, recipe.tokenizer.vocab_size)
     # a causal position looks at (T + 1)/2 others on average, half-way between none and T + 1
     work = t.tokens_per_step*(flops_per_token(config, 0) + flops_per_token(config, t.seq_len + 1))/2
-    if work > TRIED:
+    if work > TRIED or not tried:
         return _calculated(recipe, work)
     return _probe(recipe.name, str(settings or ''), json.dumps(recipe.changes))
 
@@ -234,10 +236,10 @@ class StageCost:
     memory: int         # bytes at the worst moment
     tried: bool         # whether a piece of it was done on this machine
 
-def _training_cost(recipe, settings, measured):
+def _training_cost(recipe, settings, measured, tried=True):
     "Training: a step that was tried, times the steps, and the looks at held-out texts on the way."
     from smollm_nb.training.loop import model_config
-    probe, t = probe_training(recipe, settings), recipe.training
+    probe, t = probe_training(recipe, settings, tried), recipe.training
     config = model_config(recipe, recipe.tokenizer.vocab_size)
     memory = training_memory(config, t.micro_batch_size, t.seq_len, probe.dtype, t.gradient_checkpointing)
     looks = t.train_steps//t.evaluate_every*measured['look_seconds'] if t.evaluate_every else 0.
@@ -249,13 +251,14 @@ def stage_costs(
     recipe:Recipe,  # Settings
     settings:str|Path|None=None, # Another settings.ini, if the recipe was read from one
     stages:Sequence[str]=STAGE_NAMES, # Those asked for; no step of training is tried without 'checkpoints'
+    tried:bool=True, # False: no step of training is tried, all is calculated
 )->list[StageCost]: # In the order of the stages
     "What each stage is expected to take on this machine."
     measured, work, rates = reference(), stage_work(recipe), machine_rates()
     costs = []
     for stage in (s for s in STAGE_NAMES if s in stages):
         if stage == 'checkpoints':
-            costs.append(_training_cost(recipe, settings, measured))
+            costs.append(_training_cost(recipe, settings, measured, tried))
         else:
             memory = int(measured['stages'][stage]['peak_memory_mb']*1e6)
             costs.append(StageCost(stage, stage_seconds(stage, *work[stage], measured, rates), memory, False))
@@ -273,17 +276,43 @@ def in_words(
             return f'{seconds/length:.0f} {unit}'
     return f'{seconds:.0f} s'
 
+def size_words(
+    n:float, # Bytes
+)->str:
+    "A size as people say it."
+    return f'{n/1e9:,.1f} GB' if n >= 1e9 else f'{n/1e6:.0f} MB'
+
+def total_words(
+    costs:Sequence[StageCost], # Of a run's stages
+)->str:                        # Such as 'at least 20 min'
+    "The time of a whole run in words; 'at least' where a stage is not known."
+    known = [c.seconds for c in costs if c.seconds is not None]
+    return ('' if len(known) == len(costs) else 'at least ') + in_words(sum(known))
+
 def cost_table(
     recipe:Recipe,  # Settings
     settings:str|Path|None=None, # Another settings.ini, if the recipe was read from one
 )->list[dict[str,str]]: # stage, expected, memory; the last row is the whole run
     "What a run is expected to take, stage by stage."
     costs = stage_costs(recipe, settings)
-    known = [c.seconds for c in costs if c.seconds is not None]
-    rows = [dict(stage=c.stage, expected=in_words(c.seconds), memory=f'{c.memory/1e9:.1f} GB') for c in costs]
-    least = '' if len(known) == len(costs) else 'at least '
+    rows = [dict(stage=c.stage, expected=in_words(c.seconds), memory=size_words(c.memory)) for c in costs]
     most = max(c.memory for c in costs)
-    return [*rows, dict(stage='all', expected=least + in_words(sum(known)), memory=f'{most/1e9:.1f} GB')]
+    return [*rows, dict(stage='all', expected=total_words(costs), memory=size_words(most))]
+
+# %% ../../nbs/training/345_costs.ipynb #7e917f96
+def lacks(
+    recipe:Recipe, # Its device
+    memory:float,  # Bytes at the worst moment
+    disk:float,    # Bytes that the run's folder will hold
+    here:Machine,  # As `this_machine` gives it
+)->str:            # '' if nothing
+    "Why a recipe cannot run on a machine."
+    if recipe.device.startswith('cuda') and not here.accelerators:
+        return 'needs a GPU'
+    for need, have, what in ((memory, here.memory, 'memory'), (disk, here.free_disk, 'disk')):
+        if need > have:
+            return f'{need/1e9:,.0f} GB of {what} needed, {have/1e9:,.0f} there'
+    return ''
 
 # %% ../../nbs/training/345_costs.ipynb #05d8d930
 def look_seconds(
