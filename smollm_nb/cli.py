@@ -56,7 +56,14 @@ def _interrupted(args):
 def main(
     args:list[str]|None=None, # Words of the command; those of the process by default
 )->int:                       # Exit code
-    "Run the command line; bad input is one line and a non-zero exit."
+    """Run the command line; bad input is one line and a non-zero exit.
+
+    Args:
+        args: Words of the command; those of the process by default
+
+    Returns:
+        Exit code
+    """
     args = sys.argv[1:] if args is None else args
     try:
         code = app(args, standalone_mode=False) or 0
@@ -428,7 +435,11 @@ def _network(address='https://huggingface.co', seconds=2.):
 # %% ../nbs/830_command_line.ipynb #15af2f10
 def findings(
 )->list[dict[str, Any]]: # part, found, needed for, remedy
-    "What this machine has; a remedy where something is missing."
+    """What this machine has; a remedy where something is missing.
+
+    Returns:
+        part, found, needed for, remedy
+    """
     here = this_machine()
     compiler = 'else training runs uncompiled, somewhat slower; install g++ and the headers of Python (python3-dev)'
     return [
@@ -450,7 +461,14 @@ def findings(
 def recipe_costs(
     settings:Path|None=None, # Another settings.ini
 )->list[dict[str, str]]:     # recipe, expected (on this CPU), memory, disk, fits
-    "What each recipe would take on this machine, by `smollm_nb.training.costs`."
+    """What each recipe would take on this machine, by `smollm_nb.training.costs`.
+
+    Args:
+        settings: Another settings.ini
+
+    Returns:
+        recipe, expected (on this CPU), memory, disk, fits
+    """
     from smollm_nb.training.costs import disk_bytes, lacks, size_words, stage_costs, total_words
     here, rows = this_machine(), []
     for name in recipe_names(settings):

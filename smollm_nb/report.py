@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Sequence
-from .files import UserError, atomic_write, read_jsonl, samples
+from .files import UserError, atomic_write, read_jsonl, samples, needs
 from .machine import this_machine
 from .run import STAGES
 
@@ -92,8 +92,16 @@ def _examples(run):
 def against_guessing(
     scores:list[dict], # Rows of one model and one metric: task, value, stderr, n
 )->dict[str, float]:   # n, value and stderr over all items; chance, and chance_stderr by which guessing scatters
-    "The score over all items of some tasks, and what guessing would get."
-    import pandas as pd
+    """The score over all items of some tasks, and what guessing would get.
+
+    Args:
+        scores: Rows of one model and one metric: task, value, stderr, n
+
+    Returns:
+        n, value and stderr over all items; chance, and chance_stderr by which guessing scatters
+    """
+    with needs('report'):
+        import pandas as pd
     from smollm_nb.evaluation import beside_chance
     t = beside_chance(pd.DataFrame(scores))
     n = t.n.sum()
@@ -128,7 +136,14 @@ def _benchmark_verdict(scores):
 def verdict(
     summary:dict, # From `summarise_run`
 )->str:           # One sentence
-    "What the run reached, computed from its figures."
+    """What the run reached, computed from its figures.
+
+    Args:
+        summary: From `summarise_run`
+
+    Returns:
+        One sentence
+    """
     t = summary['training']
     return (f'After {t["steps"]:,} steps the training loss is {t["last_loss"]:.2f} nats per token; '
             f'{_held_out_verdict(summary["bits_per_byte"])}; {_benchmark_verdict(summary["scores"])}.')
@@ -137,7 +152,14 @@ def verdict(
 def summarise_run(
     run:str|Path, # The run's folder, every stage done
 )->dict[str, Any]: # What run.json holds
-    "Read every figure of the report from the run's files."
+    """Read every figure of the report from the run's files.
+
+    Args:
+        run: The run's folder, every stage done
+
+    Returns:
+        What run.json holds
+    """
     run = Path(run)
     settings = _json(run/'settings.json')
     manifests = [_json(run/s.name/'manifest.json') for s in STAGES]
@@ -171,8 +193,13 @@ def summarise_run(
 def check_summary(
     summary:dict, # From `summarise_run`
 )->None:
-    "Raise a `UserError` that names the first field that the schema does not allow."
-    import jsonschema
+    """Raise a `UserError` that names the first field that the schema does not allow.
+
+    Args:
+        summary: From `summarise_run`
+    """
+    with needs('report'):
+        import jsonschema
     schema = json.loads(samples('schemas', 'run.schema.json').read_text())
     error = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(summary)), None)
     if error:
@@ -183,7 +210,8 @@ def check_summary(
 
 # %% ../nbs/820_report.ipynb #fa2d2f31
 def _png(fig):
-    import matplotlib.pyplot as plt
+    with needs('report'):
+        import matplotlib.pyplot as plt
     data = io.BytesIO()
     fig.savefig(data, format='png', dpi=100, bbox_inches='tight')
     plt.close(fig)
@@ -192,8 +220,16 @@ def _png(fig):
 def draw_funnel(
     funnel:list[dict], # Rows of funnel.json
 )->bytes:              # PNG
-    "Documents kept after each step, per data set."
-    import matplotlib.pyplot as plt
+    """Documents kept after each step, per data set.
+
+    Args:
+        funnel: Rows of funnel.json
+
+    Returns:
+        PNG
+    """
+    with needs('report'):
+        import matplotlib.pyplot as plt
     sets = list(dict.fromkeys(r['dataset'] for r in funnel))
     steps = [sum(r['dataset'] == name for r in funnel) for name in sets]
     size = 6.5, sum(steps)*0.3 + len(sets)
@@ -213,8 +249,16 @@ def draw_funnel(
 def draw_mixture(
     mixture:list[dict], # Rows of mixture.json
 )->bytes:               # PNG
-    "Share of the training rows, and how often each data set was read."
-    import matplotlib.pyplot as plt
+    """Share of the training rows, and how often each data set was read.
+
+    Args:
+        mixture: Rows of mixture.json
+
+    Returns:
+        PNG
+    """
+    with needs('report'):
+        import matplotlib.pyplot as plt
     names = [m['dataset'] for m in mixture]
     fig, axes = plt.subplots(1, 2, figsize=(8, 0.8 + 0.4*len(names)), sharey=True)
     axes[0].barh(names, [m['share'] for m in mixture], color='#4f46e5')
@@ -229,8 +273,16 @@ def draw_mixture(
 def draw_loss(
     log:list[dict], # Rows of train.jsonl
 )->bytes:           # PNG
-    "Loss curve and bits per byte of held-out texts, with the learning rate under them."
-    import matplotlib.pyplot as plt
+    """Loss curve and bits per byte of held-out texts, with the learning rate under them.
+
+    Args:
+        log: Rows of train.jsonl
+
+    Returns:
+        PNG
+    """
+    with needs('report'):
+        import matplotlib.pyplot as plt
     seen = [r for r in log if 'heldout_bits_per_byte' in r]
     fig, axes = plt.subplots(3, 1, figsize=(7, 5.5), sharex=True, height_ratios=[3, 2, 1])
     for ax, rows, key, label, style in (
@@ -249,8 +301,16 @@ def draw_loss(
 def draw_tuning(
     logs:dict[str, list[dict]], # 'sft' and 'dpo' -> rows of their logs
 )->bytes:                       # PNG
-    "Loss of fine-tuning, and of preferences beside the value with which every pair begins."
-    import matplotlib.pyplot as plt
+    """Loss of fine-tuning, and of preferences beside the value with which every pair begins.
+
+    Args:
+        logs: 'sft' and 'dpo' -> rows of their logs
+
+    Returns:
+        PNG
+    """
+    with needs('report'):
+        import matplotlib.pyplot as plt
     fig, axes = plt.subplots(1, 2, figsize=(7, 2.6))
     for ax, (name, label) in zip(axes, dict(sft='instructions (nats per token)', dpo='preferences').items()):
         ax.plot([r['step'] for r in logs[name]], [r['loss'] for r in logs[name]], color='#4f46e5', marker='.')
@@ -268,8 +328,18 @@ def draw_errors(
     label:str,                              # Axis label
     marks:Sequence[float|None]=(), # Values drawn as crosses, one per row; None for none
 )->bytes:                                   # PNG
-    "Values with an interval of two standard errors."
-    import matplotlib.pyplot as plt
+    """Values with an interval of two standard errors.
+
+    Args:
+        rows: Rows with 'model', 'value', 'stderr'; one bar each
+        label: Axis label
+        marks: Values drawn as crosses, one per row; None for none
+
+    Returns:
+        PNG
+    """
+    with needs('report'):
+        import matplotlib.pyplot as plt
     names = [r['model'] for r in rows]
     fig, ax = plt.subplots(figsize=(7, 0.8 + 0.32*len(rows)))
     ax.errorbar(
@@ -295,7 +365,15 @@ def figures(
     run:str|Path, # The run's folder
     summary:dict, # From `summarise_run`
 )->dict[str,bytes]: # name -> PNG
-    "All pictures of the report."
+    """All pictures of the report.
+
+    Args:
+        run: The run's folder
+        summary: From `summarise_run`
+
+    Returns:
+        name -> PNG
+    """
     scores = [
         s | dict(model=f"{s['task']}, {s['model']}")
         for s in summary['scores']
@@ -471,7 +549,15 @@ def render(
     summary:dict,             # From `summarise_run`
     pictures:dict[str,bytes], # From `figures`
 )->str:                       # HTML
-    "The report as one self-contained page."
+    """The report as one self-contained page.
+
+    Args:
+        summary: From `summarise_run`
+        pictures: From `figures`
+
+    Returns:
+        HTML
+    """
     from jinja2 import Environment
     images = {n: 'data:image/png;base64,' + base64.b64encode(p).decode() for n, p in pictures.items()}
     return (
@@ -484,7 +570,14 @@ def render(
 def write_report(
     run:str|Path, # The run's folder, every stage done
 )->dict[str, Any]: # The summary
-    "Write run.json and report.html; both whole or not at all."
+    """Write run.json and report.html; both whole or not at all.
+
+    Args:
+        run: The run's folder, every stage done
+
+    Returns:
+        The summary
+    """
     run = Path(run)
     summary = summarise_run(run)
     check_summary(summary)

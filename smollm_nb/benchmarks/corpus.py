@@ -28,7 +28,15 @@ def bench_pages(
     n:int,                         # How many
     modules:Sequence[str]=MODULES, # Whose documentation, after the sample pages
 )->'list[Document]':               # `Document`s with HTML
-    "Real pages, always the same on one machine."
+    """Real pages, always the same on one machine.
+
+    Args:
+        n: How many
+        modules: Whose documentation, after the sample pages
+
+    Returns:
+        `Document`s with HTML
+    """
     with needs('bench'):
         from datatrove.data import Document
     from smollm_nb.corpus.sources import SetAside, docstring_pages, sample_pages
@@ -53,7 +61,15 @@ def measured(
     name:str,       # A generator function of this module: prepares, yields, works, yields what came out
     *arguments:Any, # Its arguments
 )->tuple[float, float, Any]: # Seconds of the work, peak memory in MB, what came out
-    "Let a contestant work once, in a new process."
+    """Let a contestant work once, in a new process.
+
+    Args:
+        name: A generator function of this module: prepares, yields, works, yields what came out
+        *arguments: Its arguments
+
+    Returns:
+        Seconds of the work, peak memory in MB, what came out
+    """
     with Contestant('smollm_nb.benchmarks.corpus', name, *arguments) as c:
         return c.turn()
 
@@ -71,7 +87,14 @@ def _through(steps, docs):
 def our_filters(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "Gopher's, C4's and FineWeb's rules of `web_steps`, and masked addresses."
+    """Gopher's, C4's and FineWeb's rules of `web_steps`, and masked addresses.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
     from smollm_nb.corpus.fast_rules import web_steps, word_memory
     from smollm_nb.corpus.web import MaskStep
     docs = _documents(path)
@@ -84,7 +107,14 @@ def our_filters(
 def their_filters(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "datatrove's own steps."
+    """datatrove's own steps.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
     with needs('bench'):
         from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
                                                 GopherRepetitionFilter)
@@ -101,7 +131,14 @@ def their_filters(
 def our_minhash(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "`deduplicate`: places of the documents that are kept."
+    """`deduplicate`: places of the documents that are kept.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
     from smollm_nb.corpus.dedup_at_scale import deduplicate
     texts = _texts(path)
     yield
@@ -110,7 +147,14 @@ def our_minhash(
 def their_minhash(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "datatrove's four stages at the same parameters, in one process."
+    """datatrove's four stages at the same parameters, in one process.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
     with needs('bench'):
         from datatrove.data import Document
         from datatrove.pipeline.dedup import (MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter,
@@ -146,7 +190,15 @@ def our_pack(
     path:str|Path,    # Texts as JSON lines; the tokenizer lies beside them
     seq_len:int=2048, # T
 )->Iterator[Any]:     # Yields nothing, then what came out
-    "Encode, write a shard, draw all rows of an epoch; returns the tokens."
+    """Encode, write a shard, draw all rows of an epoch; returns the tokens.
+
+    Args:
+        path: Texts as JSON lines; the tokenizer lies beside them
+        seq_len: T
+
+    Returns:
+        Yields nothing, then what came out
+    """
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     tokenizer, texts = _tokenizer(path), _texts(path)*4
     tokenizer.core.encode_batch_fast(texts[:50])
@@ -161,7 +213,14 @@ def our_pack(
 def their_pack(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "Only encode; returns the tokens."
+    """Only encode; returns the tokens.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
     tokenizer, texts = _tokenizer(path), _texts(path)*4
     tokenizer.core.encode_special_tokens = True
     tokenizer.core.encode_batch_fast(texts[:50])
@@ -173,7 +232,12 @@ def write_warc(
     pages:'Iterable[Document]', # `Document`s with HTML
     path:str|Path,              # A .warc.gz file
 )->None:
-    "Pages as answers of a web server, as Common Crawl stores them."
+    """Pages as answers of a web server, as Common Crawl stores them.
+
+    Args:
+        pages: `Document`s with HTML
+        path: A .warc.gz file
+    """
     from io import BytesIO
     from warcio.statusandheaders import StatusAndHeaders
     from warcio.warcwriter import WARCWriter
@@ -193,7 +257,15 @@ def whole_way(
     warc:str|Path,    # A .warc.gz file; the tokenizer lies beside it
     seq_len:int=2048, # T
 )->Iterator[Any]:     # Yields nothing, then what came out
-    "WARC file to rows of tokens; returns pages read, documents kept, rows drawn."
+    """WARC file to rows of tokens; returns pages read, documents kept, rows drawn.
+
+    Args:
+        warc: A .warc.gz file; the tokenizer lies beside it
+        seq_len: T
+
+    Returns:
+        Yields nothing, then what came out
+    """
     with needs('bench'):
         from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
@@ -238,7 +310,15 @@ def memory_growth(
     pages:int,                    # Pages of the smallest corpus
     times:Sequence[int]=(1, 100), # Corpora of that many times the pages
 )->list[dict[str, Any]]:          # pages, seconds, peak memory in MB, and what came out
-    "The whole way on corpora of growing size."
+    """The whole way on corpora of growing size.
+
+    Args:
+        pages: Pages of the smallest corpus
+        times: Corpora of that many times the pages
+
+    Returns:
+        pages, seconds, peak memory in MB, and what came out
+    """
     rows, found = [], bench_pages(pages*max(times))
     with tempfile.TemporaryDirectory() as d:
         _save_tokenizer(d)
@@ -255,7 +335,16 @@ def corpus_measurements(
     pages:int=40,   # Pages of the smallest corpus whose memory is measured
     repeats:int=3,  # Of each pair
 )->Iterator[Measurement]: # Iterator of `Measurement`
-    "filters, minhash, pack and memory_growth_100x."
+    """filters, minhash, pack and memory_growth_100x.
+
+    Args:
+        texts: Texts of the first three comparisons
+        pages: Pages of the smallest corpus whose memory is measured
+        repeats: Of each pair
+
+    Returns:
+        Iterator of `Measurement`
+    """
     peer = f'datatrove {version("datatrove")}'
     with tempfile.TemporaryDirectory() as d:
         path = Path(d)/'texts.jsonl'

