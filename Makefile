@@ -44,6 +44,7 @@ slow: .venv/.bench
 	$(BIN)/python .ci/mutants.py
 	$(BIN)/python .ci/kills.py
 	$(BIN)/python .ci/train_kills.py
+	$(BIN)/python .ci/environments.py
 	$(BIN)/python .ci/colab.py
 	$(MAKE) lab-test
 

@@ -486,7 +486,7 @@ class RunDisplay(Progress):
                          redirect_stdout=sys.stdout.isatty())
         self.whole = self.add_task('run', note='')
 
-    def get_renderables(self):
+    def get_renderables(self)->Iterator[Any]:
         "What rich draws twice a second; the row of the run is set by the clock first."
         from smollm_nb.training.costs import in_words
         r, left = self.remaining, self.remaining.left()
@@ -503,12 +503,12 @@ class StageBar(tqdm.std.tqdm):
     rows:'RunDisplay|None' = None # the display that is drawn now
     row:'TaskID|None' = None      # this loop's row in it
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args:Any, **kwargs:Any):
         if self.rows is not None:
             kwargs['file'] = io.StringIO() # tqdm itself draws nothing
         super().__init__(*args, **kwargs)
 
-    def display(self, *args, **kwargs):
+    def display(self, *args:Any, **kwargs:Any)->bool|None:
         "Called by tqdm, ten times a second at most."
         if self.rows is None:
             return super().display(*args, **kwargs)
@@ -518,8 +518,9 @@ class StageBar(tqdm.std.tqdm):
         if self.row is None:
             self.row = self.rows.add_task(**how)
         self.rows.update(self.row, **how)
+        return None
 
-    def close(self):
+    def close(self)->None:
         "The row goes when the loop is done."
         super().close()
         if self.rows is not None and self.row is not None:

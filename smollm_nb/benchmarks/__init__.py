@@ -110,7 +110,8 @@ def in_turn(
 def _compete(module, name, arguments, pipe):
     "What a contestant's process does: prepare, then work whenever it is asked."
     import importlib, logging
-    from loguru import logger
+    with needs('bench'):
+        from loguru import logger
     logger.remove()
     logging.disable(logging.CRITICAL)
     try:

@@ -239,8 +239,9 @@ def write_warc(
         path: A .warc.gz file
     """
     from io import BytesIO
-    from warcio.statusandheaders import StatusAndHeaders
-    from warcio.warcwriter import WARCWriter
+    with needs('bench'):
+        from warcio.statusandheaders import StatusAndHeaders
+        from warcio.warcwriter import WARCWriter
     with open(path, 'wb') as f:
         writer = WARCWriter(f, gzip=True)
         for i, p in enumerate(pages):

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Iterator, Sequence
 from . import Contestant, Measurement, compared_versions
-from ..files import UserError
+from ..files import UserError, needs
 
 # %% ../../nbs/benchmarks/930_evaluation.ipynb #2a3c55ab
 TASKS = dict(hellaswag=16, arc_easy=48, piqa=48, mmlu=20) # items of each
@@ -74,8 +74,9 @@ def their_scores(
         Yields nothing, then the log-likelihoods of one task after the other
     """
     import torch
-    from lm_eval.api.instance import Instance
-    from lm_eval.models.huggingface import HFLM
+    with needs('bench'):
+        from lm_eval.api.instance import Instance
+        from lm_eval.models.huggingface import HFLM
     torch.set_num_threads(threads)
     model, work = HFLM(pretrained=folder, dtype='float32', device='cpu', batch_size=batch_size), _requests(items)
     yield None

@@ -146,7 +146,9 @@ def plain_gguf(
         path: File to write
         dtype: 'f32' or 'bf16', of the matrices; vectors stay float32
     """
-    import gguf, numpy as np, torch
+    import numpy as np, torch
+    with needs('bench'):
+        import gguf
     writer = gguf.GGUFWriter(path, g.metadata['general.architecture'])
     kinds:dict[type, Callable[..., Any]] = {bool: writer.add_bool, int: writer.add_uint32,
                                             float: writer.add_float32, str: writer.add_string}

@@ -79,7 +79,8 @@ def _records(stream, left):
     """Records of a stream of at most so many bytes: end, text, reason, id, columns, whether the digest is wrong.
 
     Raises at the first record that is broken."""
-    from warcio.archiveiterator import WARCIterator
+    with needs('corpus'):
+        from warcio.archiveiterator import WARCIterator
     it = WARCIterator(stream, check_digests=True)
     while True:
         with contextlib.redirect_stderr(io.StringIO()): # warcio's warnings; they are raised below

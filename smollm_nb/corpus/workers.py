@@ -37,7 +37,8 @@ def _without_traceback(record):
 
 def _quiet_logs():
     import logging
-    from loguru import logger
+    with needs('corpus'):
+        from loguru import logger
     logger.remove()
     logger.configure(patcher=_without_traceback)
     for name in ('trafilatura', 'transformers'):

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from ..files import UserError
+from ..files import UserError, needs
 from .config import ConfigError, SmolLMConfig
 from .lm import SmolLM
 from .templates import default_system
@@ -36,7 +36,8 @@ def _half(raw:np.ndarray, at:int)->np.ndarray: # (blocks, 1)
 
 def _by_gguf(raw:np.ndarray, kind:str)->np.ndarray:
     "Weights of blocks of a type that only the `gguf` package reads."
-    import gguf
+    with needs('deploy'):
+        import gguf
     number = gguf.GGMLQuantizationType[kind]
     return gguf.quants.dequantize(raw.reshape(-1, gguf.GGML_QUANT_SIZES[number][1]), number).reshape(-1)
 
