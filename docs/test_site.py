@@ -146,6 +146,7 @@ def test_page(page, base, name):
     page.wait_for_load_state('networkidle')
     text = page.content()
     assert not re.search(r'#\|\s*(export|hide|slow|default_exp)', text) and 'nbdev_export' not in text
+    assert 'google.colab' not in text   # the cell that works on Colab alone
     assert page.locator('mjx-merror, [data-mjx-error]').count() == 0
     labels = page.locator('article a').all_inner_texts()
     assert not [t for t in labels if re.fullmatch(r'\d{3}(_\w+)?', t)] and '__main__.' not in text

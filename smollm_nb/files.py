@@ -6,8 +6,9 @@ Docs: https://smollm-nb.github.io/smollm-nb/files.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_ROW', 'MAX_PACKED_ROW', 'MAX_SWELL', 'UserError', 'DiskError', 'JSONLError', 'project_root', 'samples',
-           'disk_error', 'atomic_write', 'restore_folder', 'atomic_folder', 'read_jsonl', 'row_writer', 'write_jsonl',
-           'write_json', 'read_json', 'file_hash', 'json_hash', 'folder_hashes', 'source_hash']
+           'MissingPackage', 'needs', 'disk_error', 'atomic_write', 'restore_folder', 'atomic_folder', 'read_jsonl',
+           'row_writer', 'write_jsonl', 'write_json', 'read_json', 'file_hash', 'json_hash', 'folder_hashes',
+           'source_hash']
 
 # %% ../nbs/020_files.ipynb #cbb0ec66
 import errno, gzip, hashlib, io, json, os, shutil, zlib
@@ -18,7 +19,11 @@ from typing import Any, Callable, Iterable, Iterator
 
 # %% ../nbs/020_files.ipynb #dac168a0
 class UserError(Exception):
-    "A mistake in the input; its message is one line that names the place and the remedy."
+    """A mistake in the input; its message is one line that names the place and the remedy.
+
+    Args:
+        message: One line: place, what is wrong, what to do; line breaks are folded
+    """
     def __init__(self,
         message:str, # One line: place, what is wrong, what to do; line breaks are folded
     ):
@@ -31,21 +36,56 @@ class JSONLError(UserError):
 
 # %% ../nbs/020_files.ipynb #88633430
 def project_root(
-)->Path: # The folder that holds `smollm_nb/`, `data_samples/` and `settings.ini`
-    "Folder in which the package's folder lies."
+)->Path: # The folder that holds `data_samples/` and `settings.ini`
+    """The top of a checkout, or the copy that an installed wheel carries.
+
+    Returns:
+        The folder that holds `data_samples/` and `settings.ini`
+    """
     package = find_spec('smollm_nb')
     if package is None or package.origin is None:
         raise UserError('smollm_nb: not installed; pip install it, or run inside its folder')
-    return Path(package.origin).resolve().parent.parent
+    folder = Path(package.origin).resolve().parent
+    return folder/'packaged' if (folder/'packaged').is_dir() else folder.parent
 
 def samples(
     *parts:str, # Path below `data_samples/`, such as 'pages', 'html'
 )->Path: # The path, which is sure to exist
-    "A file or folder of `data_samples/`; a missing one is a `UserError`."
-    path = project_root()/'data_samples'/Path(*parts)
+    """A file or folder of `data_samples/`; a missing one is a `UserError`.
+
+    Args:
+        *parts: Path below `data_samples/`, such as 'pages', 'html'
+
+    Returns:
+        The path, which is sure to exist
+    """
+    root = project_root()
+    path = root/'data_samples'/Path(*parts)
     if not path.exists():
-        raise UserError(f'data_samples/{"/".join(parts)} is missing: restore it with `git checkout data_samples`')
+        remedy = 'install smollm-nb again' if root.name == 'packaged' else 'restore it with `git checkout data_samples`'
+        raise UserError(f'data_samples/{"/".join(parts)} is missing: {remedy}')
     return path
+
+# %% ../nbs/020_files.ipynb #4f5ecd7d
+class MissingPackage(UserError, ModuleNotFoundError):
+    "A package that this part of the library needs is not installed."
+
+@contextmanager
+def needs(
+    extra:str,        # Extra of `pyproject.toml` that brings the packages imported in the block
+)->Iterator[None]:
+    """Imports that not everybody needs: a package that is missing is a `MissingPackage` with the command to install it.
+
+    Args:
+        extra: Extra of `pyproject.toml` that brings the packages imported in the block
+    """
+    try:
+        yield
+    except ModuleNotFoundError as e:
+        name = (e.name or '').partition('.')[0]
+        if isinstance(e, MissingPackage) or name in ('', 'smollm_nb'):
+            raise
+        raise MissingPackage(f"{name} is not installed; it comes with: pip install 'smollm-nb[{extra}]'") from None
 
 # %% ../nbs/020_files.ipynb #e97fd3f7
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
@@ -54,7 +94,15 @@ def disk_error(
     error:OSError, # What the operating system said
     path:str|Path, # The file or folder that was being written
 )->DiskError|None: # An error that names the remedy, or None if the cause is another
-    "A `DiskError` for a write that found no room."
+    """A `DiskError` for a write that found no room.
+
+    Args:
+        error: What the operating system said
+        path: The file or folder that was being written
+
+    Returns:
+        An error that names the remedy, or None if the cause is another
+    """
     if error.errno in _NO_ROOM:
         return DiskError(
             f'{path}: cannot write ({error.strerror}); free space on that disk or choose another folder, then run again'
@@ -66,7 +114,15 @@ def atomic_write(
     path:str|Path,   # Target file; its folder is made if missing
     mode:str='w',    # 'w' for text (UTF-8, "\n" line ends) or 'wb' for bytes
 )->Iterator[Any]:    # Yields an open file
-    "Write a neighbour file and rename it over `path` only if the block ends well."
+    """Write a neighbour file and rename it over `path` only if the block ends well.
+
+    Args:
+        path: Target file; its folder is made if missing
+        mode: 'w' for text (UTF-8, "\\n" line ends) or 'wb' for bytes
+
+    Returns:
+        Yields an open file
+    """
     path = Path(path)
     tmp = path.with_name(f'.{path.name}.tmp')
     try:
@@ -87,7 +143,11 @@ def atomic_write(
 def restore_folder(
     path:str|Path, # A folder that `atomic_folder` writes
 )->None:
-    "Undo a replacement of `path` that was cut between its two renames."
+    """Undo a replacement of `path` that was cut between its two renames.
+
+    Args:
+        path: A folder that `atomic_folder` writes
+    """
     path = Path(path).absolute()
     old = path.with_name(f'.{path.name}.old')
     if old.exists() and not path.exists():
@@ -110,7 +170,14 @@ def _check_replaceable(path, tmp):
 def atomic_folder(
     path:str|Path, # Target folder; an existing one is replaced if all its names are written anew
 )->Iterator[Path]: # Yields the path of an empty temporary folder beside it
-    "Fill a neighbour folder and rename it to `path` only if the block ends well; `UserError` if a file would be lost."
+    """Fill a neighbour folder and rename it to `path` only if the block ends well; `UserError` if a file would be lost.
+
+    Args:
+        path: Target folder; an existing one is replaced if all its names are written anew
+
+    Returns:
+        Yields the path of an empty temporary folder beside it
+    """
     path = Path(path).absolute()
     tmp, old = path.with_name(f'.{path.name}.tmp'), path.with_name(f'.{path.name}.old')
     restore_folder(path)
@@ -138,7 +205,8 @@ def atomic_folder(
 # %% ../nbs/020_files.ipynb #61745d6a
 def _open_text(path):
     if path.suffix == '.zst':
-        import pyarrow # its stream notices a cut archive; zstandard's own reader ends quietly there
+        with needs('corpus'):
+            import pyarrow # its stream notices a cut archive; zstandard's own reader ends quietly there
         return io.TextIOWrapper(pyarrow.input_stream(path, compression='zstd'), encoding='utf-8')
     return gzip.open(path, 'rt', encoding='utf-8') if path.suffix == '.gz' else open(path, encoding='utf-8')
 
@@ -172,7 +240,14 @@ def _text_lines(f, path):
 def read_jsonl(
     path:str|Path,           # A .jsonl, .jsonl.gz or .jsonl.zst file
 )->Iterator[dict[str,Any]]: # One per line; blank lines are passed over
-    "Rows of a JSON-lines file; raises `JSONLError` with file and line for a broken or an overlong one."
+    """Rows of a JSON-lines file; raises `JSONLError` with file and line for a broken or an overlong one.
+
+    Args:
+        path: A .jsonl, .jsonl.gz or .jsonl.zst file
+
+    Returns:
+        One per line; blank lines are passed over
+    """
     path, i = Path(path), 0
     if not path.exists():
         raise UserError(f'{path}: no such file; check the path')
@@ -189,12 +264,17 @@ def read_jsonl(
 def row_writer(
     path:str|Path, # Target file; packed as its suffix says
 )->Iterator[Callable[[dict[str,Any]],None]]:
-    "A function that appends a row as a JSON line; the file appears, whole, when the block ends well."
+    """A function that appends a row as a JSON line; the file appears, whole, when the block ends well.
+
+    Args:
+        path: Target file; packed as its suffix says
+    """
     path = Path(path)
     with atomic_write(path, 'wb') as raw:
         f:Any = raw
         if path.suffix == '.zst':
-            import zstandard
+            with needs('corpus'):
+                import zstandard
             f = zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False)
         elif path.suffix == '.gz':
             f = gzip.GzipFile(filename='', fileobj=raw, mode='wb', mtime=0)
@@ -206,7 +286,15 @@ def write_jsonl(
     path:str|Path,                # Target file; packed as its suffix says
     rows:Iterable[dict[str,Any]], # JSON-ready
 )->int:                           # Rows written
-    "Write rows as JSON lines, atomically; equal rows give equal bytes."
+    """Write rows as JSON lines, atomically; equal rows give equal bytes.
+
+    Args:
+        path: Target file; packed as its suffix says
+        rows: JSON-ready
+
+    Returns:
+        Rows written
+    """
     n = 0
     with row_writer(path) as write:
         for row in rows:
@@ -219,7 +307,12 @@ def write_json(
     path:str|Path, # A file
     obj:Any,       # Anything JSON can hold
 )->None:
-    "Write one object as a whole file, with sorted keys."
+    """Write one object as a whole file, with sorted keys.
+
+    Args:
+        path: A file
+        obj: Anything JSON can hold
+    """
     with atomic_write(path) as f:
         json.dump(obj, f, indent=1, sort_keys=True, ensure_ascii=False)
         f.write('\n')
@@ -227,7 +320,14 @@ def write_json(
 def read_json(
     path:str|Path, # A file
 )->Any:            # The object
-    "Read a file with one object; `UserError` names a file that is missing or no JSON."
+    """Read a file with one object; `UserError` names a file that is missing or no JSON.
+
+    Args:
+        path: A file
+
+    Returns:
+        The object
+    """
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
     except FileNotFoundError:
@@ -239,20 +339,41 @@ def read_json(
 def file_hash(
     path:str|Path, # A file
 )->str:            # 64 hexadecimal digits
-    "SHA-256 of a file's bytes."
+    """SHA-256 of a file's bytes.
+
+    Args:
+        path: A file
+
+    Returns:
+        64 hexadecimal digits
+    """
     with open(path, 'rb') as f:
         return hashlib.file_digest(f, 'sha256').hexdigest()
 
 def json_hash(
     obj:Any, # Anything JSON can hold
 )->str:      # 64 hexadecimal digits
-    "SHA-256 of an object's canonical JSON form."
+    """SHA-256 of an object's canonical JSON form.
+
+    Args:
+        obj: Anything JSON can hold
+
+    Returns:
+        64 hexadecimal digits
+    """
     return hashlib.sha256(json.dumps(obj, sort_keys=True, separators=(',', ':'), default=str).encode()).hexdigest()
 
 def folder_hashes(
     path:str|Path,   # A folder
 )->dict[str,str]: # relative path -> SHA-256, sorted by path; names that begin with a dot are left out
-    "Contents of a folder as hashes."
+    """Contents of a folder as hashes.
+
+    Args:
+        path: A folder
+
+    Returns:
+        relative path -> SHA-256, sorted by path; names that begin with a dot are left out
+    """
     path = Path(path)
     files = sorted(
         p for p in path.rglob('*') if p.is_file() and not any(q.startswith('.') for q in p.relative_to(path).parts)
@@ -279,7 +400,15 @@ def source_hash(
     """Hash of names and contents below `path`; of more than `whole` bytes only sizes and ends of long files are read.
 
     A file of at most 1 MiB is always read whole. Of a longer one, where all files together are larger than `whole`,
-    an edit in the middle that keeps the length is not noticed. Raises `UserError` if there is nothing at `path`."""
+    an edit in the middle that keeps the length is not noticed. Raises `UserError` if there is nothing at `path`.
+
+    Args:
+        path: A file or folder; names that begin with a dot are left out, times do not matter
+        whole: Bytes up to which every file is read whole
+
+    Returns:
+        64 hexadecimal digits
+    """
     path = Path(path)
     if not path.exists():
         raise UserError(f'{path}: no such file or folder; check the path')

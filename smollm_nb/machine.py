@@ -31,13 +31,24 @@ from .files import UserError
 # %% ../nbs/030_machine.ipynb #869fbc0c
 def usable_cores(
 )->int: # Cores on which this process may run
-    "Cores of this process, which may be fewer than the machine has."
+    """Cores of this process, which may be fewer than the machine has.
+
+    Returns:
+        Cores on which this process may run
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 def usable_memory(
     limit_file:str='/sys/fs/cgroup/memory.max', # Where Linux says what a container may use
 )->int: # Bytes
-    "Main memory, or the smaller part of it that a container was given."
+    """Main memory, or the smaller part of it that a container was given.
+
+    Args:
+        limit_file: Where Linux says what a container may use
+
+    Returns:
+        Bytes
+    """
     import psutil
     total = psutil.virtual_memory().total
     try:
@@ -53,7 +64,14 @@ PACKAGES = ('smollm-nb', 'torch', 'numpy', 'tokenizers', 'transformers', 'datatr
 def versions(
     packages:Iterable[str]=PACKAGES, # Names as pip knows them
 )->dict[str,str]: # 'python' and each package -> version, 'missing' where it is not installed
-    "Versions of Python and of some packages."
+    """Versions of Python and of some packages.
+
+    Args:
+        packages: Names as pip knows them
+
+    Returns:
+        'python' and each package -> version, 'missing' where it is not installed
+    """
     found = {'python': platform.python_version()}
     for name in packages:
         try:
@@ -80,7 +98,14 @@ def _compiles(compiler, include):
 def can_compile(
     device:str='cpu', # torch device type
 )->bool: # Whether kernels and blocks can be compiled for this device
-    "True if torch.compile has the compiler that it needs: one for C++ on a CPU, one for C on a GPU (for Triton)."
+    """True if torch.compile has the compiler that it needs: one for C++ on a CPU, one for C on a GPU (for Triton).
+
+    Args:
+        device: torch device type
+
+    Returns:
+        Whether kernels and blocks can be compiled for this device
+    """
     if device != 'cpu':
         return any(map(shutil.which, [os.environ['CC']] if os.environ.get('CC') else ['gcc', 'clang', 'cc']))
     compiler = shutil.which(os.environ.get('CXX') or ('clang++' if sys.platform == 'darwin' else 'g++'))
@@ -89,7 +114,18 @@ def can_compile(
 # %% ../nbs/030_machine.ipynb #e9f94f79
 @dataclass(frozen=True)
 class Machine:
-    "A computer, as a process sees it."
+    """A computer, as a process sees it.
+
+    Attributes:
+        system: such as 'Linux x86_64'
+        processor: the maker's name for it, '' if the system does not tell
+        vectors: widest instructions that PyTorch uses here: DEFAULT, AVX2, AVX512, ...
+        cores: that this process may use
+        memory: bytes that this process may use
+        free_disk: bytes, where the run will lie
+        compiler: whether `torch.compile` has a compiler
+        accelerators: names of GPUs
+    """
     system: str      # such as 'Linux x86_64'
     processor: str   # the maker's name for it, '' if the system does not tell
     vectors: str     # widest instructions that PyTorch uses here: DEFAULT, AVX2, AVX512, ...
@@ -108,25 +144,44 @@ def _processor():
     names = (line.split(':', 1)[1].strip() for line in lines if line.startswith('model name'))
     return next(names, platform.processor())
 
+def _by_torch():
+    "Widest instructions and accelerators, as PyTorch sees them."
+    try:
+        import torch
+    except ImportError:
+        return '', ()
+    gpus = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    mps = ('mps',) if torch.backends.mps.is_available() else ()
+    return torch.backends.cpu.get_cpu_capability(), gpus + mps
+
 def this_machine(
     folder:str|Path='.', # Where disk space is asked for; need not exist yet
 )->Machine:
-    "What this computer is."
-    import torch
+    """What this computer is; where PyTorch is missing, nothing is known of vectors and accelerators.
+
+    Args:
+        folder: Where disk space is asked for; need not exist yet
+    """
     place = Path(folder).resolve()
     place = next(p for p in (place, *place.parents) if p.exists())
-    gpus = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-    if torch.backends.mps.is_available():
-        gpus += ('mps',)
-    return Machine(f'{platform.system()} {platform.machine()}', _processor(), torch.backends.cpu.get_cpu_capability(),
-                   usable_cores(), usable_memory(), shutil.disk_usage(place).free, can_compile(), gpus)
+    vectors, gpus = _by_torch()
+    return Machine(f'{platform.system()} {platform.machine()}', _processor(), vectors, usable_cores(), usable_memory(),
+                   shutil.disk_usage(place).free, can_compile(), gpus)
 
 # %% ../nbs/030_machine.ipynb #4a4bb55b
 def check_device(
     device:str, # cpu, cuda, cuda:N or mps
     who:str,    # For the message, such as 'recipe laptop' or '--device'
 )->str:         # The same device
-    "A `UserError` for a device that PyTorch does not know or that this machine does not have."
+    """A `UserError` for a device that PyTorch does not know or that this machine does not have.
+
+    Args:
+        device: cpu, cuda, cuda:N or mps
+        who: For the message, such as 'recipe laptop' or '--device'
+
+    Returns:
+        The same device
+    """
     import torch
     try:
         wanted = torch.device(device)
@@ -166,14 +221,28 @@ def _packed_product(x, w):
 def multiplies(
     dtype:str, # 'float32' or 'bfloat16'
 )->bool: # Whether oneDNN multiplies matrices of this type here
-    "Whether a product by oneDNN works in this precision."
+    """Whether a product by oneDNN works in this precision.
+
+    Args:
+        dtype: 'float32' or 'bfloat16'
+
+    Returns:
+        Whether oneDNN multiplies matrices of this type here
+    """
     return _works(_product, dtype)
 
 @cache
 def packs(
     dtype:str, # 'float32' or 'bfloat16'
 )->bool: # Whether oneDNN packs matrices of this type here
-    "Whether a product with a matrix that oneDNN packed works in this precision."
+    """Whether a product with a matrix that oneDNN packed works in this precision.
+
+    Args:
+        dtype: 'float32' or 'bfloat16'
+
+    Returns:
+        Whether oneDNN packs matrices of this type here
+    """
     return _works(_packed_product, dtype)
 
 # %% ../nbs/030_machine.ipynb #a1b6bfd5
@@ -181,7 +250,12 @@ def best_seconds(
     f:Callable[[], Any], # Function without arguments
     repeats:int=3, # The fastest of these counts, after one call that does not
 )->float:
-    "Seconds of the fastest call."
+    """Seconds of the fastest call.
+
+    Args:
+        f: Function without arguments
+        repeats: The fastest of these counts, after one call that does not
+    """
     f()
     seconds = []
     for _ in range(repeats):
@@ -198,7 +272,17 @@ def layout_seconds(
     device:str='cpu',    # torch device
     layouts:Iterable[str]=tuple(LAYOUTS), # Keys of `LAYOUTS`
 )->dict[str,float]:      # layout -> seconds
-    "Seconds of a product of two square matrices, as they lie in memory."
+    """Seconds of a product of two square matrices, as they lie in memory.
+
+    Args:
+        size: Rows and columns of both matrices
+        dtype: 'float32' or 'bfloat16'
+        device: torch device
+        layouts: Keys of `LAYOUTS`
+
+    Returns:
+        layout -> seconds
+    """
     import torch
     g = torch.Generator(device).manual_seed(0)
     a, b = (torch.randn(size, size, generator=g, device=device).to(getattr(torch, dtype)) for _ in range(2))
@@ -209,7 +293,15 @@ def measure_matrix_rate(
     dtype:str='float32', # 'float32' or 'bfloat16'
     device:str='cpu',    # torch device
 )->float: # FLOPs per second with the present number of threads
-    "What this machine reaches now in a product of two square matrices, in its best layout."
+    """What this machine reaches now in a product of two square matrices, in its best layout.
+
+    Args:
+        dtype: 'float32' or 'bfloat16'
+        device: torch device
+
+    Returns:
+        FLOPs per second with the present number of threads
+    """
     rate, size, largest, layouts = 0., 256, 2048 if device == 'cpu' else 8192, tuple(LAYOUTS)
     while size <= largest:
         seconds = layout_seconds(size, dtype, device, layouts)
@@ -228,7 +320,15 @@ def matrix_rate(
     dtype:str='float32', # 'float32' or 'bfloat16'
     device:str='cpu',    # torch device
 )->float: # FLOPs per second with the present number of threads; measured once in a process
-    "What this machine reaches in a product of two square matrices, as it was measured first."
+    """What this machine reaches in a product of two square matrices, as it was measured first.
+
+    Args:
+        dtype: 'float32' or 'bfloat16'
+        device: torch device
+
+    Returns:
+        FLOPs per second with the present number of threads; measured once in a process
+    """
     import torch
     return _matrix_rate(dtype, str(device), torch.get_num_threads())
 
@@ -238,7 +338,15 @@ def product_seconds(
     dtype:str,        # 'float32' or 'bfloat16'
     device:str='cpu', # torch device
 )->float: # Seconds of one core for the three products that training does with each matrix, 256 rows and columns
-    "How long a precision takes for a product and its two gradients, each in its own layout."
+    """How long a precision takes for a product and its two gradients, each in its own layout.
+
+    Args:
+        dtype: 'float32' or 'bfloat16'
+        device: torch device
+
+    Returns:
+        Seconds of one core for the three products that training does with each matrix, 256 rows and columns
+    """
     import torch
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # on a busy machine two threads wait for each other, and hide what the processor can do
@@ -250,7 +358,11 @@ def product_seconds(
 @cache
 def memory_rate(
 )->float: # Bytes per second
-    "How fast main memory is read, by adding up more numbers than any cache holds."
+    """How fast main memory is read, by adding up more numbers than any cache holds.
+
+    Returns:
+        Bytes per second
+    """
     import torch
     x = torch.ones(2**26)
     return x.numel()*x.element_size()/best_seconds(lambda: x.sum().item())
@@ -258,7 +370,11 @@ def memory_rate(
 @cache
 def python_rate(
 )->float: # Turns of a small loop per second, on one core
-    "How fast plain Python runs, which is what work on text depends on."
+    """How fast plain Python runs, which is what work on text depends on.
+
+    Returns:
+        Turns of a small loop per second, on one core
+    """
     turns = 200_000
     return turns/best_seconds(lambda: sum(i*i for i in range(turns)))
 
@@ -268,7 +384,16 @@ def fastest(
     rounds:int=3,    # Turns of each
     clock:Callable[[], float]=time.perf_counter, # Seconds
 )->tuple[str,dict[str,float]]: # (name of the fastest, seconds of the best turn of each)
-    "Let functions take turns and name the fastest."
+    """Let functions take turns and name the fastest.
+
+    Args:
+        candidates: name -> function; the first is preferred if nothing is faster
+        rounds: Turns of each
+        clock: Seconds
+
+    Returns:
+        (name of the fastest, seconds of the best turn of each)
+    """
     best:dict[str,float] = {}
     for turn in range(rounds + 1):
         for name, f in candidates.items():
@@ -290,7 +415,11 @@ def _resident(process):
         return 0
 
 class Meter:
-    "Seconds and peak memory (this process and its children) of a block."
+    """Seconds and peak memory (this process and its children) of a block.
+
+    Args:
+        every: Seconds between looks
+    """
     def __init__(self,
         every:float=0.2, # Seconds between looks
     ):
@@ -321,7 +450,11 @@ class Meter:
 # %% ../nbs/030_machine.ipynb #fb83403e
 def peak_memory(
 )->float: # MB
-    "Greatest resident memory of this process so far."
+    """Greatest resident memory of this process so far.
+
+    Returns:
+        MB
+    """
     status = Path('/proc/self/status')
     if status.exists():
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith('VmHWM'))/1000

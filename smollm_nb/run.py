@@ -7,25 +7,30 @@ Docs: https://smollm-nb.github.io/smollm-nb/run.html.md"""
 # %% auto #0
 __all__ = ['TUNING_LOG', 'PROMPTS', 'QUESTIONS', 'HELD_OUT_CHARS', 'NGRAM_TOKENS', 'LENGTH', 'INTERVALS', 'SPLITS', 'STAGES',
            'corpus_stage', 'tokenizer_stage', 'open_mixture', 'tokens_stage', 'checkpoints_stage', 'tuning_stage',
-           'evaluation_stage', 'exports_stage', 'Remaining', 'Countdown', 'run_recipe']
+           'evaluation_stage', 'exports_stage', 'Remaining', 'RunDisplay', 'StageBar', 'watched', 'shown',
+           'opening_lines', 'cost_lines', 'run_recipe']
 
 # %% ../nbs/810_run.ipynb #cf63837e
+import io
 import os
 import re
 import shutil
 import sys
-import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
+import tqdm.auto
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 from .files import UserError, samples, write_json
-from .machine import check_device
-from .settings import Recipe, load_recipe, recipe_values
+from .machine import Machine, check_device, this_machine
+from .settings import Recipe, load_recipe, recipe_values, settings_file
 from .stages import (Stage, choose_stages, is_done, lock_folder, partial_folder, plan_stages, read_begun,
                               read_manifest, run_stages, stage_records)
 if TYPE_CHECKING:
+    from rich.progress import TaskID
     from smollm_nb.corpus.mixture import PackedMixture
 
 # %% ../nbs/810_run.ipynb #0c2301ec
@@ -35,8 +40,14 @@ def _corpus(run):
 
 def _say(line):
     "Print a line beside progress bars."
-    from tqdm.auto import tqdm
-    tqdm.write(line)
+    tqdm.auto.tqdm.write(line)
+
+def _say_none_held_out(rows):
+    "One line if documents of a reader's own are trained on, and not one of them was set apart to be tested on."
+    for r in rows:
+        if r['source'] in ('folder', 'warc') and r['kept'] and not r['held_out']:
+            print(f'{r["source"]}: none of its {sum(r["kept"].values())} documents was held out, so bits per byte will'
+                  ' say nothing about these texts; give more, or raise corpus.heldout_fraction', file=sys.stderr)
 
 def corpus_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "Sources to curated documents, and the held-out ones."
@@ -45,9 +56,11 @@ def corpus_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, An
     try:
         return build_corpus(recipe, out, benchmark_texts(recipe.evaluation.tasks), progress)
     finally: # a reader's texts that were refused are shown as well
-        if progress and recipe.corpus.source_path and (out/'sources.json').exists():
-            for line in source_lines(count_sources(out)):
+        if recipe.corpus.source_path and (out/'sources.json').exists():
+            rows = count_sources(out)
+            for line in source_lines(rows) if progress else ():
                 _say(line)
+            _say_none_held_out(rows)
 
 def tokenizer_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "A byte-level BPE trained on the curated documents."
@@ -94,7 +107,15 @@ def open_mixture(
     recipe:Recipe, # Shares, seed, row length
     run:str|Path,  # The run's folder, stage `tokens` done
 )->'PackedMixture': # A `PackedMixture` over the data sets that have tokens
-    "The training rows of a run; `UserError` for a data set that no source gives."
+    """The training rows of a run; `UserError` for a data set that no source gives.
+
+    Args:
+        recipe: Shares, seed, row length
+        run: The run's folder, stage `tokens` done
+
+    Returns:
+        A `PackedMixture` over the data sets that have tokens
+    """
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard
     m, shards = recipe.mixture, {p.stem: TokenShard(p) for p in sorted((Path(run)/'tokens').glob('*.bin'))}
     _check_names(recipe, shards)
@@ -249,11 +270,13 @@ def _score_rows(recipe, models, out, progress):
     "Benchmark scores of every model, real items and sample items."
     from smollm_nb.evaluation import Task, evaluate, published_score
     e, rows = recipe.evaluation, []
+    counted = tqdm.auto.tqdm(models.items(), desc='models', unit='model', disable=not progress)
     groups = (
         ('real', [Task.real(t) for t in e.tasks], e.limit),
         ('sample', [Task.from_samples(t) for t in e.sample_tasks], e.sample_limit),
     )
-    for name, (model, tokenizer) in models.items():
+    for name, (model, tokenizer) in counted:
+        counted.set_postfix_str(name)
         for kind, tasks, limit in groups:
             asked = {t.name: t for t in tasks}
             table = evaluate(model, tokenizer, tasks, limit or None, recipe.seed, out/'scores'/name/kind, progress)
@@ -397,60 +420,145 @@ STAGES = (Stage('corpus', _corpus_settings, corpus_stage, inputs=_corpus_inputs)
 
 # %% ../nbs/810_run.ipynb #739ac87d
 class Remaining:
-    "What is left of a run, by what its stages were expected to take."
+    """What is left of a run, by what its stages were expected to take.
+
+    Args:
+        expected: stage to be done -> seconds, or None where nothing is known
+        names: All stages that are looked at, in order; () for the expected ones
+        clock: Seconds
+        say: Receives a line when a stage begins
+    """
     def __init__(self,
-        expected:dict[str, float|None],              # stage -> seconds, or None where nothing is known
-        show:bool=True,                              # False: no bar
+        expected:dict[str, float|None],              # stage to be done -> seconds, or None where nothing is known
+        names:Sequence[str]=(),                      # All stages that are looked at, in order; () for the expected ones
         clock:Callable[[], float]=time.perf_counter, # Seconds
+        say:Callable[[str], object]=str,             # Receives a line when a stage begins
     ):
-        self.expected, self.show, self.clock = dict(expected), show and bool(expected), clock
+        self.expected, self.names, self.clock, self.say = dict(expected), list(names or expected), clock, say
         self.now:str|None = None # the stage that works
-        self.since, self._stop = clock(), threading.Event()
+        self.begun = self.since = clock()
 
     def left(self)->float: # Seconds; stages of which nothing is known count as nothing
-        "What is left, by what was expected."
+        """What is left, by what was expected.
+
+        Returns:
+            Seconds; stages of which nothing is known count as nothing
+        """
         passed = self.clock() - self.since if self.now else 0.
         rest = {s: (x or 0.) - (passed if s == self.now else 0.) for s, x in self.expected.items()}
         return sum(max(x, 0.) for x in rest.values())
-
-# %% ../nbs/810_run.ipynb #8c912f55
-class Countdown(Remaining):
-    "A bar with the time that is left of a run, redrawn every second while stages work."
-    def _draw(self):
-        from smollm_nb.training.costs import in_words
-        total = self._bar.format_dict['elapsed'] + self.left()
-        self._bar.total, self._bar.n = max(total, 1e-9), total - self.left()
-        self._bar.set_description_str(f'run: {self.now or "-"}, about {in_words(self.left())} left')
-
-    def _watch(self):
-        while not self._stop.wait(1):
-            self._draw()
-
-    def __enter__(self):
-        from tqdm.auto import tqdm
-        self._bar = tqdm(total=1., disable=not self.show, bar_format='{desc} |{bar}| {elapsed}', leave=False)
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        if self.show:
-            self._thread.start()
-        return self
-
-    def __exit__(self, *exc):
-        self._stop.set()
-        if self.show:
-            self._thread.join()
-        self._bar.close()
 
     @contextmanager
     def stage(self,
         name:str, # The stage that works now
     )->Iterator[None]:
-        "While this holds, a stage works; afterwards nothing of it is left."
+        """While this holds, a stage works; afterwards nothing of it is left.
+
+        Args:
+            name: The stage that works now
+        """
+        from smollm_nb.training.costs import in_words
         self.now, self.since = name, self.clock()
+        if name in self.expected:
+            takes, place = self.expected[name], f'{self.names.index(name) + 1}/{len(self.names)}'
+            self.say(f'[{place}] {name}: begins' + (f', about {in_words(takes)}' if takes is not None else ''))
         try:
             yield
         finally:
             self.expected.pop(name, None)
             self.now = None
+
+# %% ../nbs/810_run.ipynb #8c912f55
+class RunDisplay(Progress):
+    """The last lines of the terminal while stages work: the run with the time that is left, and a row for each loop.
+
+    Args:
+        remaining: What is left
+        console: Where it is drawn
+    """
+    def __init__(self,
+        remaining:Remaining, # What is left
+        console:Console,     # Where it is drawn
+    ):
+        self.whole:TaskID|None = None
+        self.remaining, columns = remaining, (TextColumn('{task.description}'), BarColumn(20), '{task.fields[note]}')
+        super().__init__(*columns, console=console, transient=True, refresh_per_second=2,
+                         redirect_stdout=sys.stdout.isatty())
+        self.whole = self.add_task('run', note='')
+
+    def get_renderables(self):
+        "What rich draws twice a second; the row of the run is set by the clock first."
+        from smollm_nb.training.costs import in_words
+        r, left = self.remaining, self.remaining.left()
+        passed = r.clock() - r.begun
+        where = f'stage {r.names.index(r.now) + 1}/{len(r.names)} {r.now}' if r.now else 'run'
+        note = f'about {in_words(left)} left' if left else 'longer than expected'
+        if self.whole is not None: # rich asks once before there is a row
+            self.update(self.whole, total=passed + left or 1., completed=passed, description=where, note=note)
+        yield from super().get_renderables()
+
+# %% ../nbs/810_run.ipynb #4b39543c
+class StageBar(tqdm.std.tqdm):
+    "A loop inside a stage: a row of the run's display while there is one, else a bar of tqdm's own."
+    rows:'RunDisplay|None' = None # the display that is drawn now
+    row:'TaskID|None' = None      # this loop's row in it
+
+    def __init__(self, *args, **kwargs):
+        if self.rows is not None:
+            kwargs['file'] = io.StringIO() # tqdm itself draws nothing
+        super().__init__(*args, **kwargs)
+
+    def display(self, *args, **kwargs):
+        "Called by tqdm, ten times a second at most."
+        if self.rows is None:
+            return super().display(*args, **kwargs)
+        first = (self.format_dict['postfix'] or '').split(', ')[0] # the loss of training
+        how = dict(total=self.total, completed=self.n, description=f'  {self.desc}',
+                   note=f'{self.n:,}/{self.total or "?"} {self.unit} {first}'.rstrip())
+        if self.row is None:
+            self.row = self.rows.add_task(**how)
+        self.rows.update(self.row, **how)
+
+    def close(self):
+        "The row goes when the loop is done."
+        super().close()
+        if self.rows is not None and self.row is not None:
+            self.rows.remove_task(self.row)
+        self.row = None
+
+# %% ../nbs/810_run.ipynb #1f06fe91
+def watched(
+    console:Console, # Where a display would be drawn
+)->bool:             # Whether lines can be redrawn there
+    """Whether somebody looks at a terminal; no file, no pipe, no notebook.
+
+    Args:
+        console: Where a display would be drawn
+
+    Returns:
+        Whether lines can be redrawn there
+    """
+    return console.is_terminal and not console.is_dumb_terminal and not console.is_jupyter
+
+@contextmanager
+def shown(
+    remaining:Remaining, # What is left
+    console:Console,     # The terminal
+)->Iterator[None]:
+    """While this holds, a terminal shows how far the run is.
+
+    Args:
+        remaining: What is left
+        console: The terminal
+    """
+    before = tqdm.auto.tqdm
+    with RunDisplay(remaining, console) as StageBar.rows:
+        setattr(tqdm.auto, 'tqdm', StageBar)
+        try:
+            yield
+        finally:
+            setattr(tqdm.auto, 'tqdm', before)
+            StageBar.rows = None
 
 # %% ../nbs/810_run.ipynb #368d079a
 def _processes(): return int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
@@ -497,35 +605,128 @@ def _to_do(recipe, run, chosen, records):
     last = latest_checkpoint(partial_folder(run, 'checkpoints'))
     return names, 1 - (int(last.name[5:])/recipe.training.train_steps if last else 0)
 
-def _expected(recipe, settings, run, chosen, records, say):
-    "Seconds of each stage that is to be done, said in one line."
-    from smollm_nb.training.costs import in_words, stage_costs
+def _costs(recipe, settings, run, chosen, records, force):
+    "What each stage that is to be done will cost; nothing is known of those in `chosen` that are done."
+    from smollm_nb.training.costs import stage_costs
     names, left = _to_do(recipe, run, chosen, records)
-    if not names:
-        return {}
-    costs = {c.stage: c.seconds for c in stage_costs(recipe, settings, names)}
-    if 'checkpoints' in costs:
-        costs['checkpoints'] *= left
-    known = [s for s in costs.values() if s is not None]
-    least = '' if len(known) == len(costs) else 'at least '
-    say(
-        'expected on this machine: '
-        + ', '.join(f'{n} {in_words(s)}' for n, s in costs.items())
-        + f'; in all {least}{in_words(sum(known))}'
-    )
+    if force:
+        names, left = [s.name for s in choose_stages(STAGES, *chosen)], 1.
+    costs = {c.stage: c for c in stage_costs(recipe, settings, names)} if names else {}
+    if costs.get('checkpoints'):
+        costs['checkpoints'] = replace(costs['checkpoints'], seconds=costs['checkpoints'].seconds*left)
     return costs
 
+# %% ../nbs/810_run.ipynb #1c888e73
+_READS = dict(samples='pages of this project', machine='documentation and Python files that are installed here',
+              folder='the files in {path}', warc='the crawl in {path}', hub='published data sets, over the network')
+
+def _reads(recipe):
+    "What the corpus is made from, in words."
+    c = recipe.corpus
+    read = [_READS[s].format(path=c.source_path) for s in c.sources]
+    written = dict(sample='texts that the project brings along', packaged='texts that the packaged model writes')
+    if 'hub' not in c.sources:
+        read.append(written.get(c.writer, f'texts that {c.writer.split()[-1]} writes'))
+    return ', '.join(read)
+
+def opening_lines(
+    recipe:Recipe,                 # Settings
+    run:Path,                      # The run's folder
+    settings:str|Path|None=None,   # Another settings.ini
+)->list[str]:                      # To print before anything is done
+    """What a run will do: of what, with which model, where, and what it ends in.
+
+    Args:
+        recipe: Settings
+        run: The run's folder
+        settings: Another settings.ini
+
+    Returns:
+        To print before anything is done
+    """
+    from smollm_nb.model.config import parameter_count
+    from smollm_nb.training.loop import model_config
+    t, parameters = recipe.training, parameter_count(model_config(recipe, recipe.tokenizer.vocab_size))
+    where = recipe.device if recipe.device != 'cpu' else f'{recipe.threads} core{"s"*(recipe.threads > 1)}'
+    return [
+        f'recipe   {recipe.name}, from {_short_path(settings_file(settings))}',
+        f'model    {parameters:,} parameters, {t.tokens_per_step*t.train_steps:,} training tokens, on {where}',
+        f'reads    {_reads(recipe)}',
+        f'folder   {run}',
+        f'ends in  {run}/report.html and a model in {run}/exports/hf',
+    ]
+
+def _short_path(path): return min(str(path), os.path.relpath(path), key=len)
+
+# %% ../nbs/810_run.ipynb #0893bcfc
+def _line(place, name, takes, memory, does):
+    return f'{place:>5} {name:<12}{takes:>10}{memory:>10}  {does}'.rstrip()
+
+def cost_lines(
+    recipe:Recipe,   # Settings
+    run:Path,        # The run's folder
+    names:Sequence[str], # Stages that are looked at, in order
+    costs:dict[str, Any], # Stage that is to be done -> its `StageCost`
+    here:Machine,    # This machine
+)->list[str]:        # To print before the first stage
+    """The stages with what they do, the time and memory expected of each, and what the machine has.
+
+    Args:
+        recipe: Settings
+        run: The run's folder
+        names: Stages that are looked at, in order
+        costs: Stage that is to be done -> its `StageCost`
+        here: This machine
+
+    Returns:
+        To print before the first stage
+    """
+    from smollm_nb.training.costs import disk_bytes, in_words, lacks, size_words, total_words
+    work, lines = {s.name: (s.work.__doc__ or '').split(',')[0].rstrip('.') for s in STAGES}, []
+    for i, name in enumerate(names, 1):
+        c = costs.get(name)
+        expected = (in_words(c.seconds), size_words(c.memory)) if c else ('done', '')
+        lines.append(_line(f'{i}/{len(names)}', name, *expected, work[name]))
+    memory, disk = max((c.memory for c in costs.values()), default=0), disk_bytes(recipe)
+    time_in_all = total_words(list(costs.values()))
+    total = _line('', 'in all', time_in_all, size_words(memory), f'{size_words(disk)} of disk;')
+    lines.append(f'{total} {here.memory/1e9:.0f} GB of memory and {here.free_disk/1e9:.0f} GB of disk are there')
+    lack = lacks(recipe, memory, disk, here)
+    return [*lines, f'this may fail: {lack}'] if lack else lines
+
 # %% ../nbs/810_run.ipynb #e568540a
+def _announce(recipe, settings, run, chosen, records, force, say):
+    "Say what will be done and what it is expected to take; returns what is left of it."
+    names = [s.name for s in choose_stages(STAGES, *chosen)]
+    for line in opening_lines(recipe, run, settings):
+        say(line)
+    if 'checkpoints' in (names if force else _to_do(recipe, run, chosen, records)[0]):
+        say('\nA step of training is tried, to say how long it takes here ...')
+    costs = _costs(recipe, settings, run, chosen, records, force)
+    if costs:
+        for line in ['', *cost_lines(recipe, run, names, costs, this_machine(run)), '']:
+            say(line)
+        say('Ctrl-C stops it; the same command goes on where it stopped.')
+    return Remaining({n: c.seconds for n, c in costs.items()}, names)
+
+def _do_stages(recipe, run, remaining, chosen, progress, say, **kw):
+    "The chosen stages, with the display of the run if somebody looks."
+    console = Console(stderr=True)
+    display = shown(remaining, console) if progress and watched(console) else nullcontext()
+    remaining.say = say if progress and not watched(console) else str
+    with display:
+        only, first, last = chosen
+        return run_stages(STAGES, recipe, run, only, first, last, progress=progress, say=say, around=remaining.stage,
+                          **kw)
+
 def _run_locked(recipe, settings, run, chosen, progress, say, force, adopt, verify):
     "The stages and, if all are done, the report, with the folder locked."
     start, lock, records = time.perf_counter(), lock_folder(run), stage_records(STAGES, recipe)
     try:
         write_json(run/'settings.json', asdict(recipe))
-        expected = _expected(recipe, settings, run, chosen, records, say) if progress else {}
-        with Countdown(expected, progress) as countdown:
-            only, first, last = chosen
-            run_stages(STAGES, recipe, run, only, first, last, force, progress, say, adopt, verify, records,
-                       countdown.stage)
+        remaining = _announce(recipe, settings, run, chosen, records, force, say) if progress else Remaining({})
+        _do_stages(recipe, run, remaining, chosen, progress, say, force=force, adopt=adopt, verify=verify,
+                   records=records)
         if not all(is_done(read_manifest(run/s), record) for s, record in records.items()):
             return {}
         from smollm_nb.report import write_report
@@ -551,7 +752,26 @@ def run_recipe(
     dry_run:bool=False,               # Only say what would be done
     verify:bool=False,                # Compare the contents of all files of finished stages, not only of small ones
 )->dict[str, Any]: # The summary, as in run.json; empty if not all stages are done; after a dry run {'plan': …}
-    "Run a recipe from where it stands to its report; `UserError` for what cannot be run, is locked, or is damaged."
+    """Run a recipe from where it stands to its report; `UserError` for what cannot be run, is locked, or is damaged.
+
+    Args:
+        name: Section of settings.ini
+        settings: Another settings.ini
+        changes: Key -> value for this run, as `load_recipe` takes them
+        source: The reader's own folder or WARC file
+        runs: Folder that holds the runs
+        only: Do only this stage
+        first: Begin with this stage
+        last: Stop after this stage
+        force: Delete what the chosen stages did and do them again
+        progress: Progress bars and lines
+        adopt: Go on from unfinished work although settings or files have changed
+        dry_run: Only say what would be done
+        verify: Compare the contents of all files of finished stages, not only of small ones
+
+    Returns:
+        The summary, as in run.json; empty if not all stages are done; after a dry run {'plan': …}
+    """
     say = _say if progress or dry_run else (lambda *a: None)
     run, (rank, size) = Path(runs)/name, _processes()
     recipe, look = _with_source(load_recipe(name, settings, changes), source)

@@ -14,7 +14,7 @@ __all__ = ['MODEL_PRESETS', 'STAGE_NAMES', 'RecipeError', 'settings_table', 'Cor
 import configparser, difflib, math, re, typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from .files import UserError, json_hash, project_root
+from .files import UserError, json_hash, project_root, needs
 
 if typing.TYPE_CHECKING:
     import pandas # for two signatures; it takes half a second
@@ -26,8 +26,16 @@ class RecipeError(UserError):
 def settings_table(
     group:str='', # 'corpus', 'tokenizer', 'mixture', 'model', 'training', 'tuning', 'evaluation'; '' for the rest
 )->'pandas.DataFrame': # A row per key, with default, unit, meaning and source
-    "The keys of a group, as the comments of its dataclass explain them."
-    import pandas as pd
+    """The keys of a group, as the comments of its dataclass explain them.
+
+    Args:
+        group: 'corpus', 'tokenizer', 'mixture', 'model', 'training', 'tuning', 'evaluation'; '' for the rest
+
+    Returns:
+        A row per key, with default, unit, meaning and source
+    """
+    with needs('report'):
+        import pandas as pd
     from fastcore.docments import docments
     from smollm_nb import settings as module # whose source Python keeps
     recipe = module.Recipe('')
@@ -44,7 +52,32 @@ def settings_table(
 # %% ../nbs/010_settings.ipynb #b3f76c7a
 @dataclass(frozen=True)
 class CorpusSettings:
-    "From sources to curated documents."
+    """From sources to curated documents.
+
+    Attributes:
+        sources: samples, machine, folder, warc, or hub alone · names · ours
+        source_path: file or folder of the sources folder and warc · path · ours
+        hub_documents: read per data set of the source hub; 0 for all there are · documents · ours
+        page_modules: whose pydoc pages are read; stdlib for all of Python's · modules · ours
+        docstring_modules: whose documented classes and functions become pages · modules · ours
+        python_modules: whose Python files are read · modules · ours
+        tasks: each pipeline is cut into so many (output files per data set) · parts · ours
+        topics: searched for, if anything is written anew · topics · ours
+        pages_per_topic: handed to the writer · pages · ours
+        writer: sample, packaged, or a server and model: http://localhost:8000/v1 my-model · name · ours
+        written_documents: written anew; 0 for the writer sample · documents · ours
+        language: kept; the rules and the scorers know English only · code · FineWeb
+        language_threshold: smallest score of the language that is kept · 0 to 1 · FineWeb
+        min_alpha_words: smallest share of words with a letter · 0 to 1 · Gopher
+        edu_threshold: smallest educational score of a page that is kept · 0 to 5 · FineWeb
+        python_edu_threshold: smallest educational score of a Python file that is kept · 0 to 5 · SmolLM
+        minhash_ngram: words of a shingle · words · FineWeb
+        minhash_buckets: bands of the MinHash signature · bands · FineWeb
+        minhash_hashes: hashes of a band · hashes · FineWeb
+        overlap_ngram: shared words that make an overlap with a benchmark suspicious · words · Cosmopedia
+        overlap_ratio: matched share of an item above which a text is dropped · 0 to 1 · Cosmopedia
+        heldout_fraction: kept documents that training never sees · 0 to 1 · ours
+    """
     sources: tuple[str,...] = ('samples', 'machine') # samples, machine, folder, warc, or hub alone · names · ours
     source_path: str = ''           # file or folder of the sources folder and warc · path · ours
     hub_documents: int = 0          # read per data set of the source hub; 0 for all there are · documents · ours
@@ -71,14 +104,24 @@ class CorpusSettings:
 # %% ../nbs/010_settings.ipynb #0ff390b0
 @dataclass(frozen=True)
 class TokenizerSettings:
-    "Byte-level BPE."
+    """Byte-level BPE.
+
+    Attributes:
+        vocab_size: control tokens included · entries · SmolLM
+    """
     vocab_size: int = 49_152 # control tokens included · entries · SmolLM
 
 def _own_shares(): return {'fineweb-edu-dedup': 0.70, 'cosmopedia-v2': 0.15, 'python-edu': 0.15}
 
 @dataclass(frozen=True)
 class MixtureSettings:
-    "Which share of the training rows comes from which data set."
+    """Which share of the training rows comes from which data set.
+
+    Attributes:
+        shares: of the first stage; they sum to 1 · shares · ours
+        late_shares: from late_step on; empty: one stage · shares · SmolLM
+        late_step: first step of the second stage · steps · SmolLM
+    """
     shares: dict[str,float] = field(default_factory=_own_shares) # of the first stage; they sum to 1 · shares · ours
     late_shares: dict[str,float] = field(default_factory=dict) # from late_step on; empty: one stage · shares · SmolLM
     late_step: int = 0 # first step of the second stage · steps · SmolLM
@@ -105,7 +148,16 @@ _135M = MODEL_PRESETS['smollm-135m']
 
 @dataclass(frozen=True)
 class ModelSettings:
-    "Shape of the transformer, in transformers' own key names."
+    """Shape of the transformer, in transformers' own key names.
+
+    Attributes:
+        hidden_size: D, of the residual stream · features · SmolLM
+        intermediate_size: F, width inside the MLP · features · SmolLM
+        num_hidden_layers: L, blocks · layers · SmolLM
+        num_attention_heads: N, query heads · heads · SmolLM
+        num_key_value_heads: K, key-value heads; divides N · heads · SmolLM
+        max_position_embeddings: longest context · tokens · SmolLM
+    """
     hidden_size: int = _135M['hidden_size']                         # D, of the residual stream · features · SmolLM
     intermediate_size: int = _135M['intermediate_size']             # F, width inside the MLP · features · SmolLM
     num_hidden_layers: int = _135M['num_hidden_layers']             # L, blocks · layers · SmolLM
@@ -116,7 +168,30 @@ class ModelSettings:
 # %% ../nbs/010_settings.ipynb #54baf938
 @dataclass(frozen=True)
 class TrainingSettings:
-    "Pre-training: schedule, optimizer, batch and checkpoints."
+    """Pre-training: schedule, optimizer, batch and checkpoints.
+
+    Attributes:
+        seq_len: T, length of a row · tokens · SmolLM
+        train_steps: of the optimizer · steps · SmolLM
+        warmup_steps: linear rise from 0 · steps · SmolLM
+        decay_steps: final 1-sqrt fall to 0 · steps · SmolLM
+        learning_rate: peak · none · SmolLM
+        micro_batch_size: of a forward pass · rows · SmolLM
+        grad_accum_steps: of a step · forward passes · SmolLM
+        data_parallel: a step has this times the two above rows · processes · SmolLM
+        beta1: AdamW, first moment · 0 to 1 · SmolLM
+        beta2: AdamW, second moment · 0 to 1 · SmolLM
+        epsilon: AdamW · none · SmolLM
+        weight_decay: AdamW, on all tensors · none · SmolLM
+        grad_clip: largest norm of the gradient · none · SmolLM
+        checkpoint_every: between checkpoints, of which the last two stay · steps · SmolLM
+        keep_every: between checkpoints that stay for good; 0 for none · steps · ours
+        log_every: between log lines · steps · ours
+        evaluate_every: between evaluations during training; 0 for one at the end · steps · ours
+        document_mask: keep positions from looking into the documents packed before · yes or no · SmolLM
+        gradient_checkpointing: compute each block twice, and store less in between · yes or no · ours
+        parallel: what a process holds of the model: ddp (all) or fsdp (a part) · name · SmolLM
+    """
     seq_len: int = 2048             # T, length of a row · tokens · SmolLM
     train_steps: int = 600_000      # of the optimizer · steps · SmolLM
     warmup_steps: int = 5_000       # linear rise from 0 · steps · SmolLM
@@ -145,7 +220,19 @@ class TrainingSettings:
 # %% ../nbs/010_settings.ipynb #461257b2
 @dataclass(frozen=True)
 class TuningSettings:
-    "Supervised fine-tuning (SFT), then direct preference optimization (DPO)."
+    """Supervised fine-tuning (SFT), then direct preference optimization (DPO).
+
+    Attributes:
+        sft_epochs: over the instructions · passes · SmolLM
+        sft_learning_rate: peak, cosine decay · none · SmolLM
+        sft_batch_size: of a step · conversations · handbook
+        sft_warmup_ratio: share of the steps that warm up · 0 to 1 · handbook
+        dpo_epochs: over the preferences · passes · SmolLM
+        dpo_learning_rate: peak, cosine decay · none · handbook
+        dpo_batch_size: of a step · pairs · handbook
+        dpo_beta: strength of the pull to the reference model · none · handbook
+        max_length: longest conversation · tokens · handbook
+    """
     sft_epochs: int = 1              # over the instructions · passes · SmolLM
     sft_learning_rate: float = 3e-4  # peak, cosine decay · none · SmolLM
     sft_batch_size: int = 128        # of a step · conversations · handbook
@@ -161,7 +248,16 @@ _SUITE = ('hellaswag', 'arc_easy', 'arc_challenge', 'piqa', 'openbookqa', 'winog
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    "What is scored, and how much of it."
+    """What is scored, and how much of it.
+
+    Attributes:
+        tasks: real benchmarks · names · SmolLM
+        limit: of each real benchmark, a fixed sample; 0 for all · items · SmolLM
+        sample_tasks: on the items of data_samples/ · names · ours
+        sample_limit: of each of those; 0 for all · items · ours
+        heldout_documents: for bits per byte; 0 for all · documents · ours
+        reference: published model scored beside ours; empty for none · model · ours
+    """
     tasks: tuple[str,...] = _SUITE # real benchmarks · names · SmolLM
     limit: int = 0                 # of each real benchmark, a fixed sample; 0 for all · items · SmolLM
     sample_tasks: tuple[str,...] = ('hellaswag', 'arc_easy', 'piqa') # on the items of data_samples/ · names · ours
@@ -172,7 +268,20 @@ class EvaluationSettings:
 # %% ../nbs/010_settings.ipynb #ebc28352
 @dataclass(frozen=True)
 class Recipe:
-    "One section of settings.ini, checked."
+    """One section of settings.ini, checked.
+
+    Attributes:
+        name: the section's · text · ours
+        seed: every random choice starts from it · none · SmolLM
+        threads: of torch · threads · ours
+        workers: of the corpus stage · processes · ours
+        executor: datatrove's, for the corpus stage: local, slurm or ray · name · ours
+        slurm_partition: queue of the executor slurm · name · ours
+        device: torch device of training: cpu, cuda, cuda:N or mps · name · ours
+        dtype: precision of training: float32, bfloat16, or auto (the faster one here, tried) · name · ours
+        compile: compile the transformer blocks · yes or no · ours
+        changes: keys that were set for one run, as they were typed
+    """
     name: str                  # the section's · text · ours
     seed: int = 42             # every random choice starts from it · none · SmolLM
     threads: int = 2           # of torch · threads · ours
@@ -195,7 +304,11 @@ _GROUPS: dict[str, typing.Any] = {f.name: f.type for f in fields(Recipe) if is_d
 
 def recipe_keys(
 )->dict[str, typing.Any]: # key as it is written in settings.ini -> type
-    "Every key that a recipe may hold."
+    """Every key that a recipe may hold.
+
+    Returns:
+        key as it is written in settings.ini -> type
+    """
     own = {f.name: f.type for f in fields(Recipe) if f.name not in ('name', 'changes', *_GROUPS)}
     return own | {f'{g}.{f.name}': f.type for g, cls in _GROUPS.items() for f in fields(cls)}
 
@@ -216,7 +329,15 @@ def parse_value(
     text:str,        # As it stands in the file
     kind:typing.Any, # int, float, bool, str, tuple[str, ...] or dict[str, float]
 )->typing.Any:       # The value
-    "Text to a typed value; raises `ValueError` where it does not fit."
+    """Text to a typed value; raises `ValueError` where it does not fit.
+
+    Args:
+        text: As it stands in the file
+        kind: int, float, bool, str, tuple[str, ...] or dict[str, float]
+
+    Returns:
+        The value
+    """
     text = text.strip()
     if kind is bool:
         return _TRUTH[text.lower()]
@@ -230,7 +351,14 @@ def parse_value(
 def value_text(
     value:typing.Any, # Of a setting
 )->str:               # As it stands in the file
-    "The text that `parse_value` makes this value of."
+    """The text that `parse_value` makes this value of.
+
+    Args:
+        value: Of a setting
+
+    Returns:
+        As it stands in the file
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
@@ -250,7 +378,14 @@ def _holds_recipes(path):
 def settings_file(
     path:str|Path|None=None, # Another file
 )->Path:                     # The one that is read
-    "The file that was asked for, else the nearest with recipes, else the project's own."
+    """The file that was asked for, else the nearest with recipes, else the project's own.
+
+    Args:
+        path: Another file
+
+    Returns:
+        The one that is read
+    """
     above = (p/'settings.ini' for p in (Path.cwd(), *Path.cwd().parents))
     path = Path(path) if path else next((p for p in above if _holds_recipes(p)), project_root()/'settings.ini')
     if not path.is_file():
@@ -352,7 +487,14 @@ def _recipes(sections, path):
 def recipe_names(
     path:str|Path|None=None, # settings.ini; by default the nearest one above the current folder
 )->list[str]:                # Recipes in file order, without sections that are abstract
-    "Names of the recipes."
+    """Names of the recipes.
+
+    Args:
+        path: settings.ini; by default the nearest one above the current folder
+
+    Returns:
+        Recipes in file order, without sections that are abstract
+    """
     path = settings_file(path)
     return _recipes(_sections(path), path)
 
@@ -423,7 +565,14 @@ def _lines(sections, name, changes):
 def parse_changes(
     options:typing.Iterable[str]|None, # Texts such as 'training.train_steps=80', from --set
 )->dict[str,str]:                  # Key -> text
-    "Keys and values of --set; a `RecipeError` for a text without '=' and for a key that is set twice."
+    """Keys and values of --set; a `RecipeError` for a text without '=' and for a key that is set twice.
+
+    Args:
+        options: Texts such as 'training.train_steps=80', from --set
+
+    Returns:
+        Key -> text
+    """
     changes = {}
     for option in options or ():
         key, equals, text = (part.strip() for part in option.partition('='))
@@ -563,7 +712,14 @@ def _training_problems(t, longest):
 def recipe_problems(
     r:Recipe, # A recipe whose values have the right types
 )->typing.Iterator[tuple[str,str]]: # Key, and what is wrong and what to do
-    "Values that cannot work, and rules that are broken between keys."
+    """Values that cannot work, and rules that are broken between keys.
+
+    Args:
+        r: A recipe whose values have the right types
+
+    Returns:
+        Key, and what is wrong and what to do
+    """
     outside = list(_out_of_range(r))
     yield from outside
     yield from _unknown_names(r)
@@ -624,7 +780,16 @@ def load_recipe(
     path:str|Path|None=None, # settings.ini; by default the nearest one above the current folder
     changes:dict[str,typing.Any]|None=None, # Key -> value, for this call alone, as `--set` gives them
 )->Recipe:        # Checked settings
-    "Read one recipe; any mistake is a `RecipeError` with file, line, key and remedy."
+    """Read one recipe; any mistake is a `RecipeError` with file, line, key and remedy.
+
+    Args:
+        name: Section of settings.ini
+        path: settings.ini; by default the nearest one above the current folder
+        changes: Key -> value, for this call alone, as `--set` gives them
+
+    Returns:
+        Checked settings
+    """
     path = settings_file(path)
     lines, recipe = _found(path, name, changes)
     for key, problem in (*recipe_problems(recipe), *_idle_lines(recipe, lines)):
@@ -638,7 +803,16 @@ def explain_recipe(
     path:str|Path|None=None, # As for `load_recipe`
     changes:dict[str,typing.Any]|None=None, # As for `load_recipe`
 )->list[dict[str,str]]: # key, value, default, origin: '--set', section and line, preset, or 'default'
-    "Every value of a recipe, and where it comes from."
+    """Every value of a recipe, and where it comes from.
+
+    Args:
+        name: As for `load_recipe`
+        path: As for `load_recipe`
+        changes: As for `load_recipe`
+
+    Returns:
+        key, value, default, origin: '--set', section and line, preset, or 'default'
+    """
     recipe, default = load_recipe(name, path, changes), Recipe('')
     lines, _ = _found(settings_file(path), name, changes)
     def row(key):
@@ -650,7 +824,14 @@ def explain_recipe(
 def settings_hash(
     group:typing.Any, # A settings dataclass, or a tuple of them and plain values
 )->str:               # 64 hexadecimal digits
-    "Fingerprint of settings, for deciding whether a stage must run again."
+    """Fingerprint of settings, for deciding whether a stage must run again.
+
+    Args:
+        group: A settings dataclass, or a tuple of them and plain values
+
+    Returns:
+        64 hexadecimal digits
+    """
     def plain(o):
         if is_dataclass(o) and not isinstance(o, type):
             return asdict(o)
@@ -662,7 +843,15 @@ def recipe_values(
     recipe:Recipe, # Settings
     *keys:str,     # Keys as in settings.ini; a group, such as 'tuning', stands for all of its keys
 )->dict:           # Key -> value
-    "Some values of a recipe by their keys."
+    """Some values of a recipe by their keys.
+
+    Args:
+        recipe: Settings
+        *keys: Keys as in settings.ini; a group, such as 'tuning', stands for all of its keys
+
+    Returns:
+        Key -> value
+    """
     values = {}
     for key in keys:
         group, _, name = key.partition('.')
@@ -680,7 +869,16 @@ def recipe_table(
     *names:str,              # Recipes; all of them by default
     path:str|Path|None=None, # settings.ini; by default the nearest one above the current folder
 )->'pandas.DataFrame':       # A row per key, a column per recipe
-    "Recipes beside each other, one row per key."
-    import pandas as pd
+    """Recipes beside each other, one row per key.
+
+    Args:
+        *names: Recipes; all of them by default
+        path: settings.ini; by default the nearest one above the current folder
+
+    Returns:
+        A row per key, a column per recipe
+    """
+    with needs('report'):
+        import pandas as pd
     recipes = {name: load_recipe(name, path) for name in names or recipe_names(path)}
     return pd.DataFrame({n: {key: value_text(_value(r, key)) for key in recipe_keys()} for n, r in recipes.items()})

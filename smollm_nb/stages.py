@@ -27,7 +27,18 @@ def _nothing(*args): return {}
 
 @dataclass(frozen=True)
 class Stage:
-    "One step of a run, and what its result depends on."
+    """One step of a run, and what its result depends on.
+
+    Attributes:
+        name: its folder inside the run
+        settings: Recipe -> {key: value} that change the bytes of the result
+        work: (Recipe, run folder, own folder, progress) -> JSON-ready summary
+        inputs: Recipe -> {label: file or folder} that it reads besides the stages before
+        length: Recipe -> {key: value} of how far the work goes; it can go on to another length
+        start: (folder, its length, wanted length) -> names in it to go on from, the furthest last
+        recorded: Recipe -> {key: value} that are noted and compared, and redo nothing
+        kept: (folder, recorded) -> names in it that --force sets aside instead of deleting
+    """
     name: str                     # its folder inside the run
     settings: Callable            # Recipe -> {key: value} that change the bytes of the result
     work: Callable                # (Recipe, run folder, own folder, progress) -> JSON-ready summary
@@ -42,7 +53,15 @@ def stage_records(
     stages:Sequence['Stage'], # The stages in order
     recipe:Recipe,            # Settings
 )->dict[str, dict[str, Any]]: # Stage name -> key, result, settings, inputs, length, recorded, versions
-    "What each stage depends on, and its key: its settings, its files and the result of the stage before."
+    """What each stage depends on, and its key: its settings, its files and the result of the stage before.
+
+    Args:
+        stages: The stages in order
+        recipe: Settings
+
+    Returns:
+        Stage name -> key, result, settings, inputs, length, recorded, versions
+    """
     records, before = {}, ''
     for s in stages:
         record = dict(
@@ -62,7 +81,14 @@ def stage_records(
 def read_manifest(
     folder:str|Path, # A stage's folder
 )->dict[str, Any]:   # The manifest; empty if there is none that can be read
-    "What a finished stage says of itself."
+    """What a finished stage says of itself.
+
+    Args:
+        folder: A stage's folder
+
+    Returns:
+        The manifest; empty if there is none that can be read
+    """
     return _read_record(Path(folder)/'manifest.json')
 
 def _read_record(path):
@@ -76,7 +102,15 @@ def is_done(
     manifest:dict, # Of a finished stage, or {}
     record:dict,   # From `stage_records`
 )->bool:           # Whether key and length are the same
-    "Whether a stage needs no work."
+    """Whether a stage needs no work.
+
+    Args:
+        manifest: Of a finished stage, or {}
+        record: From `stage_records`
+
+    Returns:
+        Whether key and length are the same
+    """
     return all(manifest.get(k) == record[k] for k in ('key', 'length'))
 
 def differences(
@@ -84,7 +118,16 @@ def differences(
     new:dict, # A record
     *groups:str, # Of settings, inputs, length, recorded, versions
 )->list[str]: # Such as 'training.learning_rate 0.005 -> 0.01'
-    "What differs between two records."
+    """What differs between two records.
+
+    Args:
+        old: A record or manifest
+        new: A record
+        *groups: Of settings, inputs, length, recorded, versions
+
+    Returns:
+        Such as 'training.learning_rate 0.005 -> 0.01'
+    """
     found = []
     for group in groups:
         a, b = old.get(group), new[group]
@@ -126,7 +169,16 @@ def damage(
     manifest:dict,   # Its manifest
     verify:bool=False,# Compare the contents of all files, not only of small ones
 )->str:              # File and what is wrong with it; '' if nothing
-    "The first file that is not as the stage left it."
+    """The first file that is not as the stage left it.
+
+    Args:
+        folder: A finished stage's folder
+        manifest: Its manifest
+        verify: Compare the contents of all files, not only of small ones
+
+    Returns:
+        File and what is wrong with it; '' if nothing
+    """
     folder, sizes = Path(folder), manifest.get('sizes', {})
     for name, size in sizes.items():
         path = folder/name
@@ -153,13 +205,28 @@ def partial_folder(
     run:str|Path, # The run's folder
     name:str,     # Of a stage
 )->Path:          # Where it works until it is done
-    "The folder of an unfinished stage."
+    """The folder of an unfinished stage.
+
+    Args:
+        run: The run's folder
+        name: Of a stage
+
+    Returns:
+        Where it works until it is done
+    """
     return Path(run)/f'.{name}.partial'
 
 def read_begun(
     partial:str|Path, # From `partial_folder`
 )->dict[str, Any]:    # The record of the unfinished work there; empty if there is none
-    "What an unfinished stage was begun with."
+    """What an unfinished stage was begun with.
+
+    Args:
+        partial: From `partial_folder`
+
+    Returns:
+        The record of the unfinished work there; empty if there is none
+    """
     return _read_record(Path(partial)/_BEGUN)
 
 def _megabytes(folder): return sum(p.stat().st_size for p in Path(folder).rglob('*') if p.is_file())/1e6
@@ -327,7 +394,21 @@ def run_stage(
     adopt:bool=False,                  # Go on from unfinished work under another key
     verify:bool=False,# Compare the contents of all files of a finished stage
 )->dict[str, Any]:                     # The manifest, with 'fresh' telling whether work was done now
-    "Do one stage unless it is done already; `UserError` if it was done and is damaged."
+    """Do one stage unless it is done already; `UserError` if it was done and is damaged.
+
+    Args:
+        stage: What to do
+        recipe: Settings
+        run: The run's folder
+        record: The stage's record, from `stage_records`
+        force: Throw away what is there, finished or not
+        say: Receives a line for whatever is moved or deleted
+        adopt: Go on from unfinished work under another key
+        verify: Compare the contents of all files of a finished stage
+
+    Returns:
+        The manifest, with 'fresh' telling whether work was done now
+    """
     folder = Path(run)/stage.name
     if force:
         _delete(stage, run, say)
@@ -357,7 +438,14 @@ def run_stage(
 def lock_folder(
     run:str|Path, # The run's folder; made if missing
 )->'FileLock':    # A held lock; release it with .release()
-    "Take the folder for this process alone."
+    """Take the folder for this process alone.
+
+    Args:
+        run: The run's folder; made if missing
+
+    Returns:
+        A held lock; release it with .release()
+    """
     from filelock import FileLock, Timeout
     Path(run).mkdir(parents=True, exist_ok=True)
     lock = FileLock(Path(run)/'.lock')
@@ -373,7 +461,17 @@ def choose_stages(
     first:str='',             # Do this one and those after it
     last:str='',              # Stop after this one
 )->list[Stage]:               # The stages to look at
-    "Pick stages by name; an unknown name is a `UserError`."
+    """Pick stages by name; an unknown name is a `UserError`.
+
+    Args:
+        stages: All stages in order
+        only: Do this one
+        first: Do this one and those after it
+        last: Stop after this one
+
+    Returns:
+        The stages to look at
+    """
     names = [s.name for s in stages]
     for n in filter(None, (only, first, last)):
         if n not in names:
@@ -383,6 +481,13 @@ def choose_stages(
     return list(stages[names.index(first) if first else 0:names.index(last) + 1 if last else None])
 
 # %% ../nbs/800_stages.ipynb #c9262516
+def _account(summary):
+    "A stage's own numbers as a phrase; '' if it has none."
+    numbers = {k: v for k, v in summary.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    said = (f'{k.replace("_", " ")} {v:,}' if isinstance(v, int) else f'{k.replace("_", " ")} {v:.2g}'
+            for k, v in numbers.items())
+    return ': ' + ', '.join(said) if numbers else ''
+
 def run_stages(
     stages:Sequence['Stage'], # All stages in order
     recipe:Recipe, # Settings
@@ -398,7 +503,26 @@ def run_stages(
     records:dict|None=None, # From `stage_records`, where it is known already
     around:Callable[[str], AbstractContextManager[Any]]=nullcontext, # Of a stage's name; holds while the stage works
 )->dict[str, dict[str, Any]]: # Stage name -> manifest
-    "Do the stages that are not done, in order; `UserError` if one that they need is not done or is damaged."
+    """Do the stages that are not done, in order; `UserError` if one that they need is not done or is damaged.
+
+    Args:
+        stages: All stages in order
+        recipe: Settings
+        run: The run's folder
+        only: Do only this stage
+        first: Begin with this stage
+        last: Stop after this stage
+        force: Do the chosen stages again even if they are done
+        progress: Progress bars
+        say: Receives one line per stage, and one for whatever is moved or deleted
+        adopt: Go on from unfinished work under another key
+        verify: Compare the contents of all files of finished stages
+        records: From `stage_records`, where it is known already
+        around: Of a stage's name; holds while the stage works
+
+    Returns:
+        Stage name -> manifest
+    """
     records, manifests, chosen = records or stage_records(stages, recipe), {}, choose_stages(stages, only, first, last)
     for s in stages[:stages.index(chosen[0])]:
         if not _take_up(s, run, records[s.name], say):
@@ -409,7 +533,7 @@ def run_stages(
         with around(s.name):
             manifests[s.name] = m = run_stage(s, recipe, run, records[s.name], force, progress, say, adopt, verify)
         if m['fresh']:
-            did = f'{m["seconds"]:.1f} s, {m["peak_memory_mb"]} MB'
+            did = f'{m["seconds"]:.1f} s, {m["peak_memory_mb"]} MB{_account(m["summary"])}'
         else:
             did = f'done before, {_since_then(m, records[s.name]) or "nothing changed"}'
         say(f'[{i}/{len(chosen)}] {s.name}: {did}')
@@ -456,7 +580,22 @@ def plan_stages(
     verify:bool=False,        # As for `run_stages`
     records:dict|None=None,   # As for `run_stages`
 )->list[dict]:                # stage, state (done, damaged, set aside, to continue, to do), why
-    "What `run_stages` would do; nothing is touched."
+    """What `run_stages` would do; nothing is touched.
+
+    Args:
+        stages: All stages in order
+        recipe: Settings
+        run: The run's folder
+        only: As for `run_stages`
+        first: As for `run_stages`
+        last: As for `run_stages`
+        force: As for `run_stages`
+        verify: As for `run_stages`
+        records: As for `run_stages`
+
+    Returns:
+        stage, state (done, damaged, set aside, to continue, to do), why
+    """
     records, chosen = records or stage_records(stages, recipe), choose_stages(stages, only, first, last)
     states = [_plan(s, run, records[s.name], force, verify) for s in chosen]
     return [dict(stage=s.name, state=state, why=why) for s, (state, why) in zip(chosen, states)]

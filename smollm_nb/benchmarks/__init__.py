@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Callable
-from ..files import UserError, atomic_write, samples
+from ..files import UserError, atomic_write, samples, needs
 from ..machine import peak_memory, this_machine
 
 if TYPE_CHECKING:
@@ -25,7 +25,18 @@ if TYPE_CHECKING:
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #ef66a291
 @dataclass(frozen=True)
 class Measurement:
-    "One comparison."
+    """One comparison.
+
+    Attributes:
+        name: what was done
+        unit: of `ours` and `peer`
+        ours: median
+        peer: median
+        peer_name: who the peer is
+        better: 'higher' or 'lower'
+        tokens_or_items: work per repetition
+        versions: of what was compared, and the widest instructions of the processor
+    """
     name: str            # what was done
     unit: str            # of `ours` and `peer`
     ours: float          # median
@@ -42,7 +53,11 @@ class Measurement:
 
     def row(self
     )->dict: # name, unit, ours, peer, peer_name, ratio, better, tokens_or_items, versions
-        "As `smollm-nb bench --json` prints it."
+        """As `smollm-nb bench --json` prints it.
+
+        Returns:
+            name, unit, ours, peer, peer_name, ratio, better, tokens_or_items, versions
+        """
         d = asdict(self)
         return (
             {k: d[k] for k in ('name', 'unit', 'ours', 'peer', 'peer_name')}
@@ -53,7 +68,14 @@ class Measurement:
 def compared_versions(
     *packages:str, # Names as pip knows them
 )->str:            # Such as 'torch 2.13.0 on AVX2, transformers 5.23.0'
-    "Versions of what is compared; torch's with the widest instructions that it uses here."
+    """Versions of what is compared; torch's with the widest instructions that it uses here.
+
+    Args:
+        *packages: Names as pip knows them
+
+    Returns:
+        Such as 'torch 2.13.0 on AVX2, transformers 5.23.0'
+    """
     import torch
     kind = torch.backends.cpu.get_cpu_capability()
     return ', '.join(f'{p} {version(p)}' + (f' on {kind}' if p == 'torch' else '') for p in packages)
@@ -65,7 +87,17 @@ def in_turn(
     repeats:int=3,                               # Counted repetitions of each, after one that is not counted
     clock:Callable[[], float]=time.perf_counter, # Seconds
 )->tuple[float,float]:                           # Median seconds of each
-    "Time two functions alternately."
+    """Time two functions alternately.
+
+    Args:
+        ours: Function without arguments
+        peer: Function without arguments
+        repeats: Counted repetitions of each, after one that is not counted
+        clock: Seconds
+
+    Returns:
+        Median seconds of each
+    """
     def seconds(f):
         start = clock()
         f()
@@ -93,7 +125,13 @@ def _compete(module, name, arguments, pipe):
 
 # %% ../../nbs/benchmarks/900_benchmarks.ipynb #f1abff6b
 class Contestant:
-    "A generator function in a process of its own: prepares up to its first yield, then works once per turn."
+    """A generator function in a process of its own: prepares up to its first yield, then works once per turn.
+
+    Args:
+        module: Where the function is, such as 'smollm_nb.benchmarks.corpus'
+        name: The function
+        *arguments: Its arguments
+    """
     def __init__(self,
         module:str,     # Where the function is, such as 'smollm_nb.benchmarks.corpus'
         name:str,       # The function
@@ -109,7 +147,11 @@ class Contestant:
 
     def turn(self,
     )->tuple[float, float, Any]: # Seconds of the work, peak memory of the process in MB, what came out
-        "Do the work once."
+        """Do the work once.
+
+        Returns:
+            Seconds of the work, peak memory of the process in MB, what came out
+        """
         try:
             self.pipe.send(True)
             out = self.pipe.recv()
@@ -155,7 +197,15 @@ def run_bench(
     area:str,      # 'corpus', 'training', 'inference' or 'evaluation'
     progress:bool=False, # Say on the error stream what was measured
 )->list[dict]:     # One row per comparison
-    "Measure one area."
+    """Measure one area.
+
+    Args:
+        area: 'corpus', 'training', 'inference' or 'evaluation'
+        progress: Say on the error stream what was measured
+
+    Returns:
+        One row per comparison
+    """
     if area not in _AREAS:
         raise UserError(f'unknown area {area!r}; choose one of {", ".join(_AREAS)}')
     from tqdm.auto import tqdm
@@ -167,7 +217,16 @@ def keep_speeds(
     rows:list[dict[str, Any]], # As `run_bench` returns them
     folder:str|Path|None=None, # Where the records lie; None: data_samples/speeds
 )->Path:                       # The record of this machine's kind
-    "Store what an area measured here, in place of what the same kind of processor measured before."
+    """Store what an area measured here, in place of what the same kind of processor measured before.
+
+    Args:
+        area: As in `run_bench`
+        rows: As `run_bench` returns them
+        folder: Where the records lie; None: data_samples/speeds
+
+    Returns:
+        The record of this machine's kind
+    """
     machine, folder = this_machine(), Path(folder or samples('speeds'))
     path = folder/f'{machine.vectors}.json'
     record = json.loads(path.read_text()) if path.exists() else dict(areas={})
@@ -184,8 +243,17 @@ def both_kinds(
     area:str,                  # As in `run_bench`
     folder:str|Path|None=None, # As in `keep_speeds`
 )->'pandas.DataFrame':         # DataFrame: name, unit, better; then ours, peer, ratio for each kind
-    "What was measured on each kind of processor, side by side."
-    import pandas as pd
+    """What was measured on each kind of processor, side by side.
+
+    Args:
+        area: As in `run_bench`
+        folder: As in `keep_speeds`
+
+    Returns:
+        DataFrame: name, unit, better; then ours, peer, ratio for each kind
+    """
+    with needs('bench'):
+        import pandas as pd
     tables = {}
     for path in sorted(Path(folder or samples('speeds')).glob('*.json')):
         rows = json.loads(path.read_text())['areas'].get(area, {}).get('rows', [])

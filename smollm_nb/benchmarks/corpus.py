@@ -15,7 +15,7 @@ from itertools import chain, cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Sequence
-from ..files import UserError, read_jsonl, write_jsonl
+from ..files import UserError, read_jsonl, write_jsonl, needs
 from . import Contestant, Measurement
 
 if TYPE_CHECKING:
@@ -28,8 +28,17 @@ def bench_pages(
     n:int,                         # How many
     modules:Sequence[str]=MODULES, # Whose documentation, after the sample pages
 )->'list[Document]':               # `Document`s with HTML
-    "Real pages, always the same on one machine."
-    from datatrove.data import Document
+    """Real pages, always the same on one machine.
+
+    Args:
+        n: How many
+        modules: Whose documentation, after the sample pages
+
+    Returns:
+        `Document`s with HTML
+    """
+    with needs('bench'):
+        from datatrove.data import Document
     from smollm_nb.corpus.sources import SetAside, docstring_pages, sample_pages
     pages = list(islice(chain(sample_pages(SetAside()), docstring_pages(modules, SetAside())), n))
     return pages + [
@@ -52,13 +61,22 @@ def measured(
     name:str,       # A generator function of this module: prepares, yields, works, yields what came out
     *arguments:Any, # Its arguments
 )->tuple[float, float, Any]: # Seconds of the work, peak memory in MB, what came out
-    "Let a contestant work once, in a new process."
+    """Let a contestant work once, in a new process.
+
+    Args:
+        name: A generator function of this module: prepares, yields, works, yields what came out
+        *arguments: Its arguments
+
+    Returns:
+        Seconds of the work, peak memory in MB, what came out
+    """
     with Contestant('smollm_nb.benchmarks.corpus', name, *arguments) as c:
         return c.turn()
 
 # %% ../../nbs/benchmarks/940_corpus.ipynb #72c68321
 def _documents(path):
-    from datatrove.data import Document
+    with needs('bench'):
+        from datatrove.data import Document
     return [Document(text=r['text'], id=r['id']) for r in read_jsonl(path)]
 
 def _through(steps, docs):
@@ -69,7 +87,14 @@ def _through(steps, docs):
 def our_filters(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "Gopher's, C4's and FineWeb's rules of `web_steps`, and masked addresses."
+    """Gopher's, C4's and FineWeb's rules of `web_steps`, and masked addresses.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
     from smollm_nb.corpus.fast_rules import web_steps, word_memory
     from smollm_nb.corpus.web import MaskStep
     docs = _documents(path)
@@ -82,11 +107,19 @@ def our_filters(
 def their_filters(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "datatrove's own steps."
-    from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
-                                            GopherRepetitionFilter)
-    from datatrove.pipeline.formatters import PIIFormatter
-    from datatrove.utils.text import split_into_words
+    """datatrove's own steps.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
+    with needs('bench'):
+        from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
+                                                GopherRepetitionFilter)
+        from datatrove.pipeline.formatters import PIIFormatter
+        from datatrove.utils.text import split_into_words
     docs = _documents(path)
     split_into_words('ready')
     steps = [GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(filter_no_terminal_punct=False),
@@ -98,7 +131,14 @@ def their_filters(
 def our_minhash(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "`deduplicate`: places of the documents that are kept."
+    """`deduplicate`: places of the documents that are kept.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
     from smollm_nb.corpus.dedup_at_scale import deduplicate
     texts = _texts(path)
     yield
@@ -107,12 +147,20 @@ def our_minhash(
 def their_minhash(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "datatrove's four stages at the same parameters, in one process."
-    from datatrove.data import Document
-    from datatrove.pipeline.dedup import (MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter,
-                                          MinhashDedupSignature)
-    from datatrove.pipeline.dedup.minhash import MinhashConfig
-    from datatrove.utils.text import split_into_words
+    """datatrove's four stages at the same parameters, in one process.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
+    with needs('bench'):
+        from datatrove.data import Document
+        from datatrove.pipeline.dedup import (MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter,
+                                              MinhashDedupSignature)
+        from datatrove.pipeline.dedup.minhash import MinhashConfig
+        from datatrove.utils.text import split_into_words
     texts = _texts(path)
     split_into_words('ready')
     config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
@@ -142,7 +190,15 @@ def our_pack(
     path:str|Path,    # Texts as JSON lines; the tokenizer lies beside them
     seq_len:int=2048, # T
 )->Iterator[Any]:     # Yields nothing, then what came out
-    "Encode, write a shard, draw all rows of an epoch; returns the tokens."
+    """Encode, write a shard, draw all rows of an epoch; returns the tokens.
+
+    Args:
+        path: Texts as JSON lines; the tokenizer lies beside them
+        seq_len: T
+
+    Returns:
+        Yields nothing, then what came out
+    """
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     tokenizer, texts = _tokenizer(path), _texts(path)*4
     tokenizer.core.encode_batch_fast(texts[:50])
@@ -157,7 +213,14 @@ def our_pack(
 def their_pack(
     path:str|Path, # Texts as JSON lines
 )->Iterator[Any]:   # Yields nothing, then what came out
-    "Only encode; returns the tokens."
+    """Only encode; returns the tokens.
+
+    Args:
+        path: Texts as JSON lines
+
+    Returns:
+        Yields nothing, then what came out
+    """
     tokenizer, texts = _tokenizer(path), _texts(path)*4
     tokenizer.core.encode_special_tokens = True
     tokenizer.core.encode_batch_fast(texts[:50])
@@ -169,7 +232,12 @@ def write_warc(
     pages:'Iterable[Document]', # `Document`s with HTML
     path:str|Path,              # A .warc.gz file
 )->None:
-    "Pages as answers of a web server, as Common Crawl stores them."
+    """Pages as answers of a web server, as Common Crawl stores them.
+
+    Args:
+        pages: `Document`s with HTML
+        path: A .warc.gz file
+    """
     from io import BytesIO
     from warcio.statusandheaders import StatusAndHeaders
     from warcio.warcwriter import WARCWriter
@@ -189,8 +257,17 @@ def whole_way(
     warc:str|Path,    # A .warc.gz file; the tokenizer lies beside it
     seq_len:int=2048, # T
 )->Iterator[Any]:     # Yields nothing, then what came out
-    "WARC file to rows of tokens; returns pages read, documents kept, rows drawn."
-    from datatrove.pipeline.writers import JsonlWriter
+    """WARC file to rows of tokens; returns pages read, documents kept, rows drawn.
+
+    Args:
+        warc: A .warc.gz file; the tokenizer lies beside it
+        seq_len: T
+
+    Returns:
+        Yields nothing, then what came out
+    """
+    with needs('bench'):
+        from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard, encode_documents, write_shard
     from smollm_nb.corpus.warc import SourceStep
     from smollm_nb.corpus.fast_rules import extract_text, web_steps, word_memory
@@ -233,7 +310,15 @@ def memory_growth(
     pages:int,                    # Pages of the smallest corpus
     times:Sequence[int]=(1, 100), # Corpora of that many times the pages
 )->list[dict[str, Any]]:          # pages, seconds, peak memory in MB, and what came out
-    "The whole way on corpora of growing size."
+    """The whole way on corpora of growing size.
+
+    Args:
+        pages: Pages of the smallest corpus
+        times: Corpora of that many times the pages
+
+    Returns:
+        pages, seconds, peak memory in MB, and what came out
+    """
     rows, found = [], bench_pages(pages*max(times))
     with tempfile.TemporaryDirectory() as d:
         _save_tokenizer(d)
@@ -250,7 +335,16 @@ def corpus_measurements(
     pages:int=40,   # Pages of the smallest corpus whose memory is measured
     repeats:int=3,  # Of each pair
 )->Iterator[Measurement]: # Iterator of `Measurement`
-    "filters, minhash, pack and memory_growth_100x."
+    """filters, minhash, pack and memory_growth_100x.
+
+    Args:
+        texts: Texts of the first three comparisons
+        pages: Pages of the smallest corpus whose memory is measured
+        repeats: Of each pair
+
+    Returns:
+        Iterator of `Measurement`
+    """
     peer = f'datatrove {version("datatrove")}'
     with tempfile.TemporaryDirectory() as d:
         path = Path(d)/'texts.jsonl'

@@ -31,7 +31,16 @@ def our_scores(
     items:dict[str, int], # Task to number of items
     threads:int,          # Threads of torch
 )->Iterator[list[float]|None]: # Yields nothing, then the log-likelihoods of one task after the other
-    "What `smollm-nb evaluate` does."
+    """What `smollm-nb evaluate` does.
+
+    Args:
+        folder: Model in the hub's layout
+        items: Task to number of items
+        threads: Threads of torch
+
+    Returns:
+        Yields nothing, then the log-likelihoods of one task after the other
+    """
     import torch
     from smollm_nb.evaluation.loglikelihood import loglikelihoods
     from smollm_nb.model import FastLM, load_model
@@ -53,7 +62,17 @@ def their_scores(
     threads:int,          # Threads of torch
     batch_size:int,       # Requests per forward pass
 )->Iterator[list[float]|None]: # Yields nothing, then the log-likelihoods of one task after the other
-    "lm-eval's model class."
+    """lm-eval's model class.
+
+    Args:
+        folder: Model in the hub's layout
+        items: Task to number of items
+        threads: Threads of torch
+        batch_size: Requests per forward pass
+
+    Returns:
+        Yields nothing, then the log-likelihoods of one task after the other
+    """
     import torch
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
@@ -74,14 +93,30 @@ def cycle(
     contestant:Contestant, # A `Contestant` that scores one task per turn
     n:int,                 # Tasks
 )->list[tuple[float, float, Any]]: # (seconds, peak memory in MB, log-likelihoods) of each
-    "One turn for each task."
+    """One turn for each task.
+
+    Args:
+        contestant: A `Contestant` that scores one task per turn
+        n: Tasks
+
+    Returns:
+        (seconds, peak memory in MB, log-likelihoods) of each
+    """
     return [contestant.turn() for _ in range(n)]
 
 def best_peer(
     peers:dict[int, Contestant], # Batch size to `Contestant`
     n:int,                       # Tasks
 )->tuple[int, Contestant]:       # (batch size, its `Contestant`)
-    "The batch size that is fastest over all tasks; the others' processes end."
+    """The batch size that is fastest over all tasks; the others' processes end.
+
+    Args:
+        peers: Batch size to `Contestant`
+        n: Tasks
+
+    Returns:
+        (batch size, its `Contestant`)
+    """
     seconds = {size: sum(s for s, _, _ in cycle(c, n)) for size, c in peers.items()}
     best = min(seconds, key=seconds.__getitem__)
     for size, c in peers.items():
@@ -97,7 +132,18 @@ def measure(
     repeats:int,          # Counted cycles of each
     who:str,              # The peer's name
 )->Iterator[Measurement]: # Iterator of `Measurement`
-    "Items per second of each task, then peak memory."
+    """Items per second of each task, then peak memory.
+
+    Args:
+        ours: `Contestant`
+        peer: `Contestant`
+        items: Task to number of items
+        repeats: Counted cycles of each
+        who: The peer's name
+
+    Returns:
+        Iterator of `Measurement`
+    """
     n, versions = len(items), f'{compared_versions("torch")}, {who}'
     (first, theirs), turns = (cycle(c, n) for c in (ours, peer)), [
         (cycle(ours, n), cycle(peer, n)) for _ in range(repeats)
@@ -120,7 +166,16 @@ def evaluation_measurements(
     repeats:int=2,                        # Counted cycles of each
     batch_sizes:Sequence[int]=(1, 8, 32), # That the peer may choose from
 )->Iterator[Measurement]:                 # Iterator of `Measurement`
-    "hellaswag, arc_easy, piqa and mmlu in items per second, and peak_memory, against lm-eval."
+    """hellaswag, arc_easy, piqa and mmlu in items per second, and peak_memory, against lm-eval.
+
+    Args:
+        model: What `load_model` takes
+        repeats: Counted cycles of each
+        batch_sizes: That the peer may choose from
+
+    Returns:
+        Iterator of `Measurement`
+    """
     import os
     from smollm_nb.model import load_model
     if find_spec('lm_eval') is None:

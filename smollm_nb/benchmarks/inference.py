@@ -13,7 +13,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator
-from ..files import UserError
+from ..files import UserError, needs
 from . import Measurement, compared_versions, in_turn
 
 if TYPE_CHECKING:
@@ -37,9 +37,17 @@ def _random_prompts(config, rows, tokens):
 def in_transformers(
     model:'SmolLM', # A `SmolLM`
 )->Any:             # transformers' model with the same weights, by way of an exported folder
-    "The peer."
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    """The peer.
+
+    Args:
+        model: A `SmolLM`
+
+    Returns:
+        transformers' model with the same weights, by way of an exported folder
+    """
+    with needs('bench'):
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
     logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as d:
         model.save_pretrained(Path(d)/'m')
@@ -52,7 +60,17 @@ def decode_pair(
     prompts:'torch.Tensor', # (B, T) token ids
     n:int,                  # Tokens to write for each prompt
 )->tuple[Callable[[], Any], Callable[[], Any]]: # Two functions that return B lists of n token ids
-    "Write greedily, one text or several at once."
+    """Write greedily, one text or several at once.
+
+    Args:
+        fast: A `FastLM`
+        theirs: From `in_transformers`
+        prompts: (B, T) token ids
+        n: Tokens to write for each prompt
+
+    Returns:
+        Two functions that return B lists of n token ids
+    """
     import torch
     from smollm_nb.model.batching import generate_batch
     from smollm_nb.model.generate import generate
@@ -73,7 +91,16 @@ def prefill_pair(
     theirs:Any,            # From `in_transformers`
     prompt:'torch.Tensor', # (1, T) token ids
 )->tuple[Callable[[], Any], Callable[[], Any]]: # Two functions that return (1, V) logits
-    "Read a prompt into a cache, up to the logits of the next token."
+    """Read a prompt into a cache, up to the logits of the next token.
+
+    Args:
+        fast: A `FastLM`
+        theirs: From `in_transformers`
+        prompt: (1, T) token ids
+
+    Returns:
+        Two functions that return (1, V) logits
+    """
     import torch
     T = prompt.shape[1]
     @torch.inference_mode()
@@ -86,12 +113,20 @@ def prefill_pair(
 def load_pair(
     path:str|Path, # A .gguf file
 )->tuple[Callable[[], Any], Callable[[], Any]]: # Two functions that return a model
-    "From a quantised file to a model and a tokenizer."
+    """From a quantised file to a model and a tokenizer.
+
+    Args:
+        path: A .gguf file
+
+    Returns:
+        Two functions that return a model
+    """
     from smollm_nb.model.weights import load_model
     def ours(): return load_model(str(path))[0]
     def peer():
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
+        with needs('bench'):
+            from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers.utils import logging
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         AutoTokenizer.from_pretrained(Path(path).parent, gguf_file=Path(path).name)
@@ -104,7 +139,13 @@ def plain_gguf(
     path:str|Path,   # File to write
     dtype:str='f32', # 'f32' or 'bf16', of the matrices; vectors stay float32
 )->None:
-    "A GGUF file with the same content, dequantised."
+    """A GGUF file with the same content, dequantised.
+
+    Args:
+        g: An open `GGUF`
+        path: File to write
+        dtype: 'f32' or 'bf16', of the matrices; vectors stay float32
+    """
     import gguf, numpy as np, torch
     writer = gguf.GGUFWriter(path, g.metadata['general.architecture'])
     kinds:dict[type, Callable[..., Any]] = {bool: writer.add_bool, int: writer.add_uint32,
@@ -136,7 +177,12 @@ def in_llamacpp(
     path:str|Path, # A .gguf file
     n_ctx:int,     # Tokens that it makes room for
 )->Any:
-    "llama.cpp with as many threads as torch uses."
+    """llama.cpp with as many threads as torch uses.
+
+    Args:
+        path: A .gguf file
+        n_ctx: Tokens that it makes room for
+    """
     import torch
     from llama_cpp import Llama
     return Llama(
@@ -149,7 +195,16 @@ def llamacpp_decode(
     ids:list[int], # Token ids of the prompt
     n:int,         # Tokens to write
 )->list[int]:      # n token ids
-    "Write greedily."
+    """Write greedily.
+
+    Args:
+        llama: From `in_llamacpp`
+        ids: Token ids of the prompt
+        n: Tokens to write
+
+    Returns:
+        n token ids
+    """
     llama.reset()
     llama.eval(ids)
     out:list[int] = []
@@ -163,7 +218,12 @@ def llamacpp_prefill(
     llama:Any,     # From `in_llamacpp`
     ids:list[int], # Token ids of the prompt
 )->None:
-    "Read a prompt."
+    """Read a prompt.
+
+    Args:
+        llama: From `in_llamacpp`
+        ids: Token ids of the prompt
+    """
     llama.reset()
     llama.eval(ids)
 
@@ -241,7 +301,17 @@ def inference_measurements(
     prompt_tokens:int=512,   # Tokens of the prompt that is read
     repeats:int=3,           # Of each pair
 )->Iterator[Measurement]:    # Iterator of `Measurement`
-    "load, decode_f32, decode_batch16, prefill_512, decode_bf16, and those against llama.cpp."
+    """load, decode_f32, decode_batch16, prefill_512, decode_bf16, and those against llama.cpp.
+
+    Args:
+        path: A .gguf file; None: the packaged SmolLM2-135M-Instruct
+        new_tokens: Tokens that each text gets
+        prompt_tokens: Tokens of the prompt that is read
+        repeats: Of each pair
+
+    Returns:
+        Iterator of `Measurement`
+    """
     import torch
     from smollm_nb.model.weights import load_model, packaged_weights, read_gguf
     path = path or packaged_weights()

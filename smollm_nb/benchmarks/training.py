@@ -14,6 +14,7 @@ from statistics import median
 from typing import Callable, Iterator, Sequence
 from . import Contestant, Measurement, compared_versions
 from ..machine import product_seconds
+from ..files import needs
 
 # %% ../../nbs/benchmarks/910_training.ipynb #04f21cb0
 def _tokens(config, rows, seq_len):
@@ -42,7 +43,19 @@ def our_step(
     threads:int,        # Threads of torch
     dtype:str='auto',   # Compute precision
 )->Iterator[float|None]: # Yields nothing, then the loss of a step again and again
-    "A training step as `train` does it."
+    """A training step as `train` does it.
+
+    Args:
+        name: Preset, 'laptop' or 'tiny'
+        rows: B, rows of a step
+        seq_len: T, tokens per row
+        checkpointing: Whether blocks are computed again on the way back
+        threads: Threads of torch
+        dtype: Compute precision
+
+    Returns:
+        Yields nothing, then the loss of a step again and again
+    """
     import torch
     from smollm_nb.model import SmolLM, for_cpu
     from smollm_nb.training import ATTENTIONS, choose_attention, choose_dtype, make_optimizer, train_step
@@ -71,9 +84,21 @@ def their_step(
     setting:str, # One of `SETTINGS`
     threads:int, # Threads of torch
 )->Iterator[float|None]: # As `our_step`
-    "The same step with transformers' Llama."
+    """The same step with transformers' Llama.
+
+    Args:
+        name: Preset, or 'tiny'
+        rows: B, rows of a step
+        seq_len: T, tokens per row
+        setting: One of `SETTINGS`
+        threads: Threads of torch
+
+    Returns:
+        As `our_step`
+    """
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    with needs('bench'):
+        from transformers import LlamaConfig, LlamaForCausalLM
     from smollm_nb.model import SmolLM
     from smollm_nb.training import make_optimizer
     torch.set_num_threads(threads)
@@ -98,7 +123,14 @@ def their_step(
 def matrix_product(
     threads:int, # Threads of torch
 )->Iterator[float|None]: # Yields nothing, then operations per second again and again
-    "The product of two square matrices in the faster precision: the machine's limit."
+    """The product of two square matrices in the faster precision: the machine's limit.
+
+    Args:
+        threads: Threads of torch
+
+    Returns:
+        Yields nothing, then operations per second again and again
+    """
     import torch
     from smollm_nb.machine import measure_matrix_rate
     from smollm_nb.training import DTYPES
@@ -115,7 +147,14 @@ HERE = 'smollm_nb.benchmarks.training'
 def sensible_settings(
     products:Callable[[str], float]=product_seconds, # Function of a dtype: seconds of some matrix products
 )->list[str]:                                        # Of `SETTINGS`
-    "The settings whose precision this machine does not multiply four times slower than the other."
+    """The settings whose precision this machine does not multiply four times slower than the other.
+
+    Args:
+        products: Function of a dtype: seconds of some matrix products
+
+    Returns:
+        Of `SETTINGS`
+    """
     seconds = {s: products(s.split()[0]) for s in SETTINGS}
     return [s for s in SETTINGS if seconds[s] < 4*min(seconds.values())]
 
@@ -127,7 +166,19 @@ def best_peer(
     stack:ExitStack,        # An `ExitStack` that ends the peer's process
     settings:Sequence[str], # Those that are tried
 )->tuple[str, Contestant]:  # (setting, `Contestant`)
-    "transformers in its fastest setting."
+    """transformers in its fastest setting.
+
+    Args:
+        name: Preset, or 'tiny'
+        rows: B
+        seq_len: T
+        threads: Threads of torch
+        stack: An `ExitStack` that ends the peer's process
+        settings: Those that are tried
+
+    Returns:
+        (setting, `Contestant`)
+    """
     tried = {}
     for s in settings:
         c = Contestant(HERE, 'their_step', name, rows, seq_len, s, threads)
@@ -143,7 +194,15 @@ def race(
     contestants:Sequence[Contestant], # `Contestant`s that have had their first turn
     repeats:int,                      # Turns of each
 )->list[tuple[float,float]]: # Median seconds (of `matrix_product`: operations per second) and peak memory of each
-    "Let contestants take turns."
+    """Let contestants take turns.
+
+    Args:
+        contestants: `Contestant`s that have had their first turn
+        repeats: Turns of each
+
+    Returns:
+        Median seconds (of `matrix_product`: operations per second) and peak memory of each
+    """
     turns = [[c.turn() for c in contestants] for _ in range(repeats)]
     return [
         (median(out if c.name == 'matrix_product' else s for s, _, out in column), column[-1][1])
@@ -163,7 +222,20 @@ def measure_rows(
     settings:Sequence[str], # Of the peer, those that are tried
     memory:bool=False,      # Measure memory too, and gradient checkpointing
 )->Iterator[Measurement]:   # Iterator of `Measurement`
-    "Everything about steps of one shape."
+    """Everything about steps of one shape.
+
+    Args:
+        name: Preset, or 'tiny'
+        rows: B
+        seq_len: T
+        threads: Threads of torch
+        repeats: Turns of each
+        settings: Of the peer, those that are tried
+        memory: Measure memory too, and gradient checkpointing
+
+    Returns:
+        Iterator of `Measurement`
+    """
     from smollm_nb.model.config import flops_per_token
     tokens, shape = rows*seq_len, f'{rows}x{seq_len}'
     with ExitStack() as stack:
@@ -194,7 +266,18 @@ def measure_auto(
     threads:int, # Threads of torch
     repeats:int, # Turns of each
 )->Measurement:  # auto_BxT: tokens per second with `dtype = auto` beside the better of the fixed precisions
-    "What the choice of precision by trial costs or saves."
+    """What the choice of precision by trial costs or saves.
+
+    Args:
+        name: Preset, 'laptop' or 'tiny'
+        rows: B
+        seq_len: T
+        threads: Threads of torch
+        repeats: Turns of each
+
+    Returns:
+        auto_BxT: tokens per second with `dtype = auto` beside the better of the fixed precisions
+    """
     from smollm_nb.training import DTYPES
     with ExitStack() as stack:
         field = {d: stack.enter_context(Contestant(HERE, 'our_step', name, rows, seq_len, False, threads, d))
@@ -215,7 +298,15 @@ def training_measurements(
     name:str='smollm-135m', # Preset
     repeats:int=3,          # Turns of each
 )->Iterator[Measurement]:   # Iterator of `Measurement`
-    "step, mfu and peak_memory for one row of 2,048 tokens, step and mfu for four of 512; auto for the laptop's step."
+    """step, mfu and peak_memory for one row of 2,048 tokens, step and mfu for four of 512; auto for the laptop's step.
+
+    Args:
+        name: Preset
+        repeats: Turns of each
+
+    Returns:
+        Iterator of `Measurement`
+    """
     import os
     threads, settings = os.cpu_count() or 1, sensible_settings()
     yield from measure_rows(name, 1, 2048, threads, repeats, settings, memory=True)
@@ -231,7 +322,17 @@ def profile_step(
     seq_len:int=2048,       # T
     threads:int=2,          # Threads of torch
 )->dict[str, float]:        # Seconds by kind of work
-    "One training step, taken apart by the profiler."
+    """One training step, taken apart by the profiler.
+
+    Args:
+        name: Preset, or 'tiny'
+        rows: B
+        seq_len: T
+        threads: Threads of torch
+
+    Returns:
+        Seconds by kind of work
+    """
     from torch.profiler import ProfilerActivity, profile
     step = our_step(name, rows, seq_len, False, threads)
     next(step)

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 import numpy as np
-from ..files import UserError
+from ..files import UserError, needs
 
 # %% ../../nbs/corpus/175_clusters.ipynb #3d7ff01d
 NOISE = -1
@@ -22,7 +22,16 @@ def dbscan(
     eps:float,         # Radius of a neighbourhood, in the points' unit
     min_points:int,    # Points in a dense neighbourhood, the point itself included
 )->np.ndarray:         # (n,) cluster of each point from 0, or `NOISE`
-    "Clusters of points that dense neighbourhoods connect."
+    """Clusters of points that dense neighbourhoods connect.
+
+    Args:
+        points: (n, dimensions)
+        eps: Radius of a neighbourhood, in the points' unit
+        min_points: Points in a dense neighbourhood, the point itself included
+
+    Returns:
+        (n,) cluster of each point from 0, or `NOISE`
+    """
     points = np.asarray(points, float)
     labels, cluster = np.full(len(points), NOISE), 0
     squares = (points**2).sum(1)
@@ -46,8 +55,18 @@ def project(
     seed:int=0,          # Of the placement
     neighbours:float=10, # About how many neighbours a point tries to keep (t-SNE's perplexity)
 )->np.ndarray:           # (n, 2), standard deviation 1
-    "Place vectors on a plane so that neighbours by angle stay neighbours."
-    from sklearn.manifold import TSNE
+    """Place vectors on a plane so that neighbours by angle stay neighbours.
+
+    Args:
+        vectors: (n, dimensions), n of 5 at least
+        seed: Of the placement
+        neighbours: About how many neighbours a point tries to keep (t-SNE's perplexity)
+
+    Returns:
+        (n, 2), standard deviation 1
+    """
+    with needs('corpus'):
+        from sklearn.manifold import TSNE
     if len(vectors) < 5:
         raise UserError(f'{len(vectors)} pages are too few for a map; give at least 5')
     plane = (
@@ -66,7 +85,16 @@ def cluster_names(
     labels:Sequence[int]|np.ndarray, # (n,) clusters from `dbscan`
     k:int=3,             # Words per name
 )->dict[int,str]: # Cluster -> its most telling words
-    "Name each cluster by words that its pages share and others do not."
+    """Name each cluster by words that its pages share and others do not.
+
+    Args:
+        texts: n pages
+        labels: (n,) clusters from `dbscan`
+        k: Words per name
+
+    Returns:
+        Cluster -> its most telling words
+    """
     words = [set(_WORD.findall(t.lower())) for t in texts]
     everywhere, names = Counter(w for ws in words for w in ws), {}
     for c in sorted({int(l) for l in labels} - {NOISE}):
@@ -82,7 +110,16 @@ def nearest_cluster(
     known:np.ndarray,   # (n, dimensions) of clustered pages
     labels:np.ndarray,  # (n,) their clusters; noise is passed over
 )->np.ndarray:          # (m,) cluster of the nearest neighbour by angle
-    "Give new pages the cluster of the clustered page that is nearest."
+    """Give new pages the cluster of the clustered page that is nearest.
+
+    Args:
+        vectors: (m, dimensions) of new pages
+        known: (n, dimensions) of clustered pages
+        labels: (n,) their clusters; noise is passed over
+
+    Returns:
+        (m,) cluster of the nearest neighbour by angle
+    """
     keep = np.asarray(labels) != NOISE
     if not keep.any():
         raise UserError('no page has a cluster; take a larger radius or fewer points')

@@ -77,7 +77,17 @@ def build_prompt(
     audience:str,   # A key of `AUDIENCES`
     format:str,     # A key of `FORMATS`
 )->str:             # Request for a language model
-    "Ask for a text of some kind, for some readers, seeded by an extract."
+    """Ask for a text of some kind, for some readers, seeded by an extract.
+
+    Args:
+        extract: Text of a page; its first 1,000 characters are used
+        topic: Subject to name; None to leave it to the extract
+        audience: A key of `AUDIENCES`
+        format: A key of `FORMATS`
+
+    Returns:
+        Request for a language model
+    """
     if audience not in AUDIENCES:
         raise CosmopediaError(f'audience {audience!r} is unknown; use one of {", ".join(AUDIENCES)}')
     if format not in FORMATS:
@@ -98,7 +108,14 @@ MIXED = [
 def share_counts(
     n:int, # Prompts in all
 )->dict[str, int]: # key of `SHARES` -> count; the counts sum to n
-    "Whole numbers as near to the shares as they can be."
+    """Whole numbers as near to the shares as they can be.
+
+    Args:
+        n: Prompts in all
+
+    Returns:
+        key of `SHARES` -> count; the counts sum to n
+    """
     exact = {k: round(n*s, 9) for k, s in SHARES.items()}
     counts = {k: int(x) for k, x in exact.items()}
     for k in sorted(exact, key=lambda k: counts[k] - exact[k])[:n - sum(counts.values())]:
@@ -109,7 +126,15 @@ def styles(
     n:int,    # Prompts in all
     seed:int, # Decides the order
 )->list[tuple[str, str]]: # n pairs (audience, format)
-    "Audiences and formats of a plan, in the published shares."
+    """Audiences and formats of a plan, in the published shares.
+
+    Args:
+        n: Prompts in all
+        seed: Decides the order
+
+    Returns:
+        n pairs (audience, format)
+    """
     counts = share_counts(n)
     out = [('middle_school', 'textbook_narrative')] * counts['middle_school'] + [
         ('college', 'textbook_academic')
@@ -121,7 +146,14 @@ def styles(
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #43bdb15f
 @dataclass(frozen=True)
 class Prompt:
-    "One document to be written."
+    """One document to be written.
+
+    Attributes:
+        prompt: request for the model
+        audience: key of `AUDIENCES`
+        format: key of `FORMATS`
+        seed_data: page that the extract comes from
+    """
     prompt:str    # request for the model
     audience:str  # key of `AUDIENCES`
     format:str    # key of `FORMATS`
@@ -134,7 +166,15 @@ def plan_prompts(
     n:int,       # Prompts wanted
     pages:int=2, # Pages per topic; the original took 1,000
 )->list[Prompt]:
-    "Prompts in exact shares, spread over topics."
+    """Prompts in exact shares, spread over topics.
+
+    Args:
+        topics: In order of their turn
+        index: Index of the pages that seeds are taken from
+        seed: Decides which style goes to which topic
+        n: Prompts wanted
+        pages: Pages per topic; the original took 1,000
+    """
     found = [(t, index.search(t, pages)) for t in topics]
     seeds = [(t, hits[k]) for k in range(pages) for t, hits in found if k < len(hits)]
     if len(seeds) < n:
@@ -157,7 +197,15 @@ def unit_prompt(
     row:Mapping[str, Any], # book, chapter, unit, extract, already_covered
     audience:str, # A key of `UNIT_READERS`
 )->str:           # Request for a language model
-    "Ask for a unit of a textbook to be written anew for some readers."
+    """Ask for a unit of a textbook to be written anew for some readers.
+
+    Args:
+        row: book, chapter, unit, extract, already_covered
+        audience: A key of `UNIT_READERS`
+
+    Returns:
+        Request for a language model
+    """
     if audience not in UNIT_READERS:
         raise CosmopediaError(f'audience {audience!r} has no textbook units; use one of {", ".join(UNIT_READERS)}')
     reader, rule = AUDIENCES[audience]
@@ -177,7 +225,17 @@ def outline_prompt(
     audience:str, # A key of `AUDIENCES`
     format:str,   # A key of `FORMATS`
 )->str:           # Request for a language model
-    "Ask for a unit of a course, of which only the outline is known."
+    """Ask for a unit of a course, of which only the outline is known.
+
+    Args:
+        course: course, level, units
+        k: Which unit
+        audience: A key of `AUDIENCES`
+        format: A key of `FORMATS`
+
+    Returns:
+        Request for a language model
+    """
     unit = course['units'][k]
     before = ', '.join(f'"{u["unit"]}"' for u in course['units'][max(k - 5, 0):k])
     known = f' Earlier units were {before}; do not explain them again.' if before else ''
@@ -193,7 +251,12 @@ def curated_prompts(
     n:int,    # Prompts wanted
     seed:int, # Decides the order
 )->list[Prompt]:
-    "Prompts from textbook units and course outlines, in turn; each seed once before any is used again."
+    """Prompts from textbook units and course outlines, in turn; each seed once before any is used again.
+
+    Args:
+        n: Prompts wanted
+        seed: Decides the order
+    """
     units = list(read_jsonl(samples('seeds', 'textbook_units.jsonl')))
     courses = list(read_jsonl(samples('seeds', 'course_outlines.jsonl')))
     from_units = [
@@ -248,7 +311,14 @@ _OPENINGS = [
 def clean_opening(
     text:str, # What a model wrote
 )->str:       # The same without stock phrases at its start
-    "Strip titles, greetings and announcements."
+    """Strip titles, greetings and announcements.
+
+    Args:
+        text: What a model wrote
+
+    Returns:
+        The same without stock phrases at its start
+    """
     text = text.strip()
     while hit := next((m for p in _OPENINGS if (m := p.match(text))), None):
         text = text[hit.end():].strip()
@@ -258,7 +328,14 @@ def clean_opening(
 def whole_sentences(
     text:str, # A text that may stop in mid-sentence
 )->str:       # The text up to the end of its last sentence; all of it if no sentence ends
-    "Cut a text after its last whole sentence."
+    """Cut a text after its last whole sentence.
+
+    Args:
+        text: A text that may stop in mid-sentence
+
+    Returns:
+        The text up to the end of its last sentence; all of it if no sentence ends
+    """
     ends = [
         m.end()
         for m in re.finditer(r'[.!?]["”’\')\]*]*(?=\s|$)', text)
@@ -278,7 +355,14 @@ _CLOSING = re.compile(
 def clean_closing(
     text:str, # What a model wrote, ending with a whole sentence
 )->str:       # The same without courtesies at its end
-    "Strip offers, wishes and questions to the user."
+    """Strip offers, wishes and questions to the user.
+
+    Args:
+        text: What a model wrote, ending with a whole sentence
+
+    Returns:
+        The same without courtesies at its end
+    """
     while hit := _CLOSING.search(text):
         text = text[:hit.start()].rstrip()
     return text
@@ -305,7 +389,15 @@ def repeated_share(
     text:str, # Any text
     n:int=3,  # Words in a sequence
 )->float:     # 0 if no sequence occurs twice, towards 1 for one sequence over and over
-    "Share of word sequences that occurred before in the text."
+    """Share of word sequences that occurred before in the text.
+
+    Args:
+        text: Any text
+        n: Words in a sequence
+
+    Returns:
+        0 if no sequence occurs twice, towards 1 for one sequence over and over
+    """
     words = re.findall(r'\w+', text.lower())
     grams = [tuple(words[i:i + n]) for i in range(len(words) - n + 1)]
     return 1 - len(set(grams))/len(grams) if grams else 0.
@@ -315,7 +407,16 @@ def keep_output(
     tokens:int,         # Its length in tokens
     min_tokens:int=150, # Shorter ones are dropped
 )->str|None:            # drop_reason, or None to keep it
-    "Why a written text is dropped, if it is."
+    """Why a written text is dropped, if it is.
+
+    Args:
+        text: Cleaned text
+        tokens: Its length in tokens
+        min_tokens: Shorter ones are dropped
+
+    Returns:
+        drop_reason, or None to keep it
+    """
     if tokens < min_tokens:
         return 'too_short'
     if _REFUSAL.search(text):

@@ -17,7 +17,15 @@ def decode_text(
     data:bytes, # Plain text as it came
     declared:str='', # Encoding that the text says it has, if it may say so
 )->tuple[str,str]: # The text, and the encoding that was used
-    "Read the bytes of a text; never fails."
+    """Read the bytes of a text; never fails.
+
+    Args:
+        data: Plain text as it came
+        declared: Encoding that the text says it has, if it may say so
+
+    Returns:
+        The text, and the encoding that was used
+    """
     marked = [name for mark, name in _BOMS if data.startswith(mark)]
     for name in filter(None, (*marked, declared, 'utf-8')):
         try:
@@ -30,7 +38,14 @@ def decode_text(
 def valid_text(
     text:str, # Any Python string
 )->str:       # The same, if it can be written as UTF-8
-    "Text in which surrogate pairs are joined and lone surrogates replaced by U+FFFD."
+    """Text in which surrogate pairs are joined and lone surrogates replaced by U+FFFD.
+
+    Args:
+        text: Any Python string
+
+    Returns:
+        The same, if it can be written as UTF-8
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -108,5 +123,12 @@ def _declared(data):
 def decode_page(
     data:bytes, # An HTML page as it came
 )->tuple[str,str]: # Its text, and the encoding that was used
-    "Read the bytes of an HTML page; never fails."
+    """Read the bytes of an HTML page; never fails.
+
+    Args:
+        data: An HTML page as it came
+
+    Returns:
+        Its text, and the encoding that was used
+    """
     return decode_text(data, _declared(data))

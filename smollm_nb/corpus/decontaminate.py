@@ -20,7 +20,14 @@ _WORD = re.compile(r'\w+')
 def simplified(
     text:str, # Any text
 )->str:       # Its words: lower case, without accents and punctuation, one space between them
-    "Text in the form in which documents and benchmark items are compared."
+    """Text in the form in which documents and benchmark items are compared.
+
+    Args:
+        text: Any text
+
+    Returns:
+        Its words: lower case, without accents and punctuation, one space between them
+    """
     text = text.lower()
     if not text.isascii():
         text = ''.join(c for c in unicodedata.normalize('NFD', text) if unicodedata.category(c) != 'Mn')
@@ -31,7 +38,15 @@ def matched_pieces(
     document:str, # Simplified document, or a part of it
     item:str,     # Simplified benchmark item
 )->list[str]:     # Common pieces of more than 5 characters, in order
-    "What of a benchmark item stands in a document, by difflib's alignment."
+    """What of a benchmark item stands in a document, by difflib's alignment.
+
+    Args:
+        document: Simplified document, or a part of it
+        item: Simplified benchmark item
+
+    Returns:
+        Common pieces of more than 5 characters, in order
+    """
     blocks = SequenceMatcher(None, document, item, autojunk=False).get_matching_blocks()
     return [item[b.b:b.b + b.size] for b in blocks if b.size > 5]
 
@@ -52,7 +67,14 @@ SHORTEST = 5 # words of an item that is looked for
 
 @dataclass(frozen=True)
 class Contamination:
-    "A benchmark item that a document holds."
+    """A benchmark item that a document holds.
+
+    Attributes:
+        task: Benchmark
+        item: The item's name in it
+        ratio: Matched characters over the item's characters
+        matched: The matched pieces, for looking at
+    """
     task:str     # Benchmark
     item:str     # The item's name in it
     ratio:float  # Matched characters over the item's characters
@@ -60,7 +82,13 @@ class Contamination:
 
 # %% ../../nbs/corpus/170_decontaminate.ipynb #139a4bc9
 class ItemIndex:
-    "Benchmark items, found by the runs of words that they share with a document."
+    """Benchmark items, found by the runs of words that they share with a document.
+
+    Args:
+        benchmark_texts: (task, item, text)
+        ngram: Words in a row that make a document suspicious
+        ratio: Matched share of the item above which it is contaminated
+    """
     def __init__(self,
         benchmark_texts:Iterable[tuple[str,str,str]], # (task, item, text)
         ngram:int=10,    # Words in a row that make a document suspicious
@@ -101,7 +129,14 @@ class Decontaminator(ItemIndex):
     def check(self,
         text:str, # A training document
     )->Contamination|None: # The item with the largest ratio, None if no ratio is above the limit
-        "Does a document hold a benchmark item?"
+        """Does a document hold a benchmark item?
+
+        Args:
+            text: A training document
+
+        Returns:
+            The item with the largest ratio, None if no ratio is above the limit
+        """
         text, worst = simplified(text), None
         for i, spans in self._shared(text).items():
             task, item, wanted = self.items[i]

@@ -24,7 +24,14 @@ _WORD = re.compile(r'[^\W_]+')
 def normalized_words(
     text:str, # A document
 )->list[str]: # Its words: lower case, no punctuation, no accents, each number as "0"
-    "Words of a document with everything levelled that should not tell two copies apart."
+    """Words of a document with everything levelled that should not tell two copies apart.
+
+    Args:
+        text: A document
+
+    Returns:
+        Its words: lower case, no punctuation, no accents, each number as "0"
+    """
     text = unicodedata.normalize('NFD', _NUMBER.sub('0', text.lower()))
     for c in set(text):
         if unicodedata.category(c) == 'Mn':
@@ -36,7 +43,15 @@ def shingles(
     words:Sequence[str], # A document's words
     n:int=5,             # Words per shingle
 )->set[tuple[str,...]]:  # All runs of n words; a shorter text is one shingle as a whole
-    "What two documents are compared by."
+    """What two documents are compared by.
+
+    Args:
+        words: A document's words
+        n: Words per shingle
+
+    Returns:
+        All runs of n words; a shorter text is one shingle as a whole
+    """
     if not words:
         return set()
     return {tuple(words[i:i + n]) for i in range(max(len(words) - n + 1, 1))}
@@ -45,7 +60,15 @@ def jaccard(
     a:set, # Shingles of a document
     b:set, # Shingles of another
 )->float:  # From 0, nothing in common, to 1, the same set
-    "Common shingles over all shingles."
+    """Common shingles over all shingles.
+
+    Args:
+        a: Shingles of a document
+        b: Shingles of another
+
+    Returns:
+        From 0, nothing in common, to 1, the same set
+    """
     return len(a & b)/len(a | b) if a | b else 0.
 
 # %% ../../nbs/corpus/160_dedup.ipynb #083150e2
@@ -67,7 +90,14 @@ _ODD = [_mixed(place) | 1 for place in range(1, 100)] # for the first word of a 
 def shingle_number(
     shingle:Sequence[str], # Its words
 )->int:                    # 32 bits
-    "One number for a run of words; another order is another number."
+    """One number for a run of words; another order is another number.
+
+    Args:
+        shingle: Its words
+
+    Returns:
+        32 bits
+    """
     total = sum(_word_number(word)*odd for word, odd in zip(shingle, _ODD))
     return _mixed(total & _BITS) >> 32
 
@@ -78,7 +108,15 @@ def hash_functions(
     n:int,    # How many
     seed:int, # Which
 )->tuple[np.ndarray,np.ndarray]: # (n,) factors, all odd, and (n,) summands, uint32
-    "The maps x -> a·x + b that stand for orders of the shingles."
+    """The maps x -> a·x + b that stand for orders of the shingles.
+
+    Args:
+        n: How many
+        seed: Which
+
+    Returns:
+        (n,) factors, all odd, and (n,) summands, uint32
+    """
     drawn = np.array([_mixed(i + (seed << 32) & _BITS) >> 32 for i in range(1, 2*n + 1)], np.uint32)
     return drawn[:n] | np.uint32(1), drawn[n:]
 
@@ -89,7 +127,18 @@ def minhash_signatures(
     hashes:int=8,   # Hashes per band
     seed:int=1,     # Chooses the hash functions
 )->np.ndarray:      # (documents, buckets*hashes) uint32
-    "Of each document the least number of its shingles in each order."
+    """Of each document the least number of its shingles in each order.
+
+    Args:
+        texts: Documents
+        ngram: Words per shingle
+        buckets: Bands
+        hashes: Hashes per band
+        seed: Chooses the hash functions
+
+    Returns:
+        (documents, buckets*hashes) uint32
+    """
     a, b = hash_functions(buckets*hashes, seed)
     rows = []
     for text in texts:
@@ -103,7 +152,15 @@ def standard_error(
     similarity:float|np.ndarray, # Jaccard similarity J, number or array
     hashes:int=112,  # Places k of the signature
 )->float|np.ndarray: # Standard deviation of the share of equal places
-    "How far a signature's estimate of J strays."
+    """How far a signature's estimate of J strays.
+
+    Args:
+        similarity: Jaccard similarity J, number or array
+        hashes: Places k of the signature
+
+    Returns:
+        Standard deviation of the share of equal places
+    """
     return (similarity*(1 - similarity)/hashes)**0.5
 
 # %% ../../nbs/corpus/160_dedup.ipynb #f088b0ca
@@ -112,7 +169,16 @@ def match_probability(
     buckets:int=14, # b, bands of the signature
     hashes:int=8,   # r, hashes per band
 )->float|np.ndarray: # Probability that at least one band agrees
-    "The S-curve of MinHash with bands."
+    """The S-curve of MinHash with bands.
+
+    Args:
+        similarity: Jaccard similarity of two documents, number or array
+        buckets: b, bands of the signature
+        hashes: r, hashes per band
+
+    Returns:
+        Probability that at least one band agrees
+    """
     return 1 - (1 - similarity**hashes)**buckets
 
 # %% ../../nbs/corpus/160_dedup.ipynb #f259011a
@@ -126,7 +192,16 @@ def duplicate_clusters(
     buckets:int=14,        # Bands
     hashes:int=8,          # Hashes per band
 )->np.ndarray:             # (documents,) the place of the first document of each one's cluster
-    "Transitive clusters of the documents that agree in at least one band."
+    """Transitive clusters of the documents that agree in at least one band.
+
+    Args:
+        signatures: (documents, buckets*hashes) from `minhash_signatures`
+        buckets: Bands
+        hashes: Hashes per band
+
+    Returns:
+        (documents,) the place of the first document of each one's cluster
+    """
     if signatures.shape[1:] != (buckets*hashes,):
         raise UserError(
             f'signatures have {signatures.shape[1:]} places, {buckets} buckets of {hashes} hashes need'
@@ -144,7 +219,13 @@ def duplicate_clusters(
 # %% ../../nbs/corpus/160_dedup.ipynb #60778bd4
 @dataclass
 class DedupResult:
-    "What was kept, and which document stands for each that was dropped."
+    """What was kept, and which document stands for each that was dropped.
+
+    Attributes:
+        keep: (documents,) bool, True for the first of each cluster
+        clusters: (documents,) place of the first document of each one's cluster
+        dropped: (id of the dropped document, id of the kept one), in order
+    """
     keep:np.ndarray     # (documents,) bool, True for the first of each cluster
     clusters:np.ndarray # (documents,) place of the first document of each one's cluster
     dropped:list[tuple] # (id of the dropped document, id of the kept one), in order
@@ -159,7 +240,18 @@ def deduplicate(
     sign:Callable[...,np.ndarray]=minhash_signatures,    # As `minhash_signatures`, if there is a faster one
     cluster:Callable[...,np.ndarray]=duplicate_clusters, # As `duplicate_clusters`
 )->DedupResult:
-    "Keep the first document of each cluster of near-duplicates."
+    """Keep the first document of each cluster of near-duplicates.
+
+    Args:
+        ids: Name of each document
+        texts: Documents, in the order in which the first is to be kept
+        ngram: Words per shingle
+        buckets: Bands
+        hashes: Hashes per band
+        seed: Chooses the hash functions
+        sign: As `minhash_signatures`, if there is a faster one
+        cluster: As `duplicate_clusters`
+    """
     names, signatures = list(ids), sign(texts, ngram, buckets, hashes, seed)
     if len(names) != len(signatures):
         raise UserError(f'{len(names)} ids for {len(signatures)} texts; give one id per text')

@@ -23,7 +23,14 @@ _ASCII = str.maketrans({chr(i): chr(i) if chr(i).isalnum() else ' ' for i in ran
 def normalized_words(
     text:str, # A document
 )->list[str]: # Its words: lower case, no punctuation, no accents, each number as "0"
-    "`dedup.normalized_words`, faster for ASCII."
+    """`dedup.normalized_words`, faster for ASCII.
+
+    Args:
+        text: A document
+
+    Returns:
+        Its words: lower case, no punctuation, no accents, each number as "0"
+    """
     if not text.isascii():
         return dedup.normalized_words(text)
     return _NUMBER.sub('0', text.lower()).translate(_ASCII).split()
@@ -67,7 +74,18 @@ def each_signature(
     hashes:int=8,        # Hashes per band
     seed:int=1,          # Chooses the hash functions
 )->Iterator[np.ndarray]: # (buckets*hashes,) uint32 of one document after the other
-    "Signatures one by one, for a reader that writes them down and holds none."
+    """Signatures one by one, for a reader that writes them down and holds none.
+
+    Args:
+        texts: Documents
+        ngram: Words per shingle
+        buckets: Bands
+        hashes: Hashes per band
+        seed: Chooses the hash functions
+
+    Returns:
+        (buckets*hashes,) uint32 of one document after the other
+    """
     a, b = dedup.hash_functions(buckets*hashes, seed)
     numbers = _WordNumbers()
     for text in texts:
@@ -85,7 +103,18 @@ def minhash_signatures(
     hashes:int=8,        # Hashes per band
     seed:int=1,          # Chooses the hash functions
 )->np.ndarray:           # (documents, buckets*hashes) uint32
-    "MinHash signatures; equal in every process and on every machine."
+    """MinHash signatures; equal in every process and on every machine.
+
+    Args:
+        texts: Documents
+        ngram: Words per shingle
+        buckets: Bands
+        hashes: Hashes per band
+        seed: Chooses the hash functions
+
+    Returns:
+        (documents, buckets*hashes) uint32
+    """
     out = bytearray() # grows in place; a list of arrays would be held twice
     for least in each_signature(texts, ngram, buckets, hashes, seed):
         out += least.tobytes()
@@ -110,7 +139,16 @@ def duplicate_clusters(
     buckets:int=14,        # Bands
     hashes:int=8,          # Hashes per band
 )->np.ndarray:             # (documents,) the place of the first document of each one's cluster
-    "`dedup.duplicate_clusters`, one sorted band at a time."
+    """`dedup.duplicate_clusters`, one sorted band at a time.
+
+    Args:
+        signatures: (documents, buckets*hashes) from `minhash_signatures`
+        buckets: Bands
+        hashes: Hashes per band
+
+    Returns:
+        (documents,) the place of the first document of each one's cluster
+    """
     n = len(signatures)
     if signatures.shape[1:] != (buckets*hashes,):
         raise UserError(
@@ -139,5 +177,14 @@ def deduplicate(
     hashes:int=8,        # Hashes per band
     seed:int=1,          # Chooses the hash functions
 )->dedup.DedupResult:
-    "`dedup.deduplicate` with the signatures and clusters of this chapter."
+    """`dedup.deduplicate` with the signatures and clusters of this chapter.
+
+    Args:
+        ids: Name of each document
+        texts: Documents, in the order in which the first is to be kept
+        ngram: Words per shingle
+        buckets: Bands
+        hashes: Hashes per band
+        seed: Chooses the hash functions
+    """
     return dedup.deduplicate(ids, texts, ngram, buckets, hashes, seed, minhash_signatures, duplicate_clusters)

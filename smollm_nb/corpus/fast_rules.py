@@ -15,11 +15,13 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
-from datatrove.data import Document
-from datatrove.utils.text import split_into_sentences
 from . import web
 from .web import (REPEATED_NGRAMS, TOP_NGRAMS, Extract, InLanguage, Quality, RuleStep, c4_quality,
                                   fineweb_quality, gopher_quality, line_repetition)
+from ..files import needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.utils.text import split_into_sentences
 
 # %% ../../nbs/corpus/145_fast_rules.ipynb #cd206796
 MAX_CHARS, MAX_TAGS = 1_000_000, 20_000
@@ -27,7 +29,14 @@ MAX_CHARS, MAX_TAGS = 1_000_000, 20_000
 def cut_page(
     html:str, # A page
 )->str:       # Its beginning: at most `MAX_CHARS` characters and `MAX_TAGS` tags
-    "A page cut to a size that the extractor digests in seconds."
+    """A page cut to a size that the extractor digests in seconds.
+
+    Args:
+        html: A page
+
+    Returns:
+        Its beginning: at most `MAX_CHARS` characters and `MAX_TAGS` tags
+    """
     html = html[:MAX_CHARS]
     if html.count('<') <= MAX_TAGS:
         return html
@@ -37,7 +46,14 @@ def cut_page(
 def extract_text(
     html:str|bytes, # A page
 )->str:             # Its main text, or ''
-    "Main text of an HTML page, whatever the page."
+    """Main text of an HTML page, whatever the page.
+
+    Args:
+        html: A page
+
+    Returns:
+        Its main text, or ''
+    """
     from smollm_nb.corpus.sources import decode_page
     if isinstance(html, bytes):
         html = decode_page(html)[0]
@@ -50,7 +66,12 @@ def extract_text(
 MAX_REMEMBERED = 200_000
 
 class Remembered(dict[str, Any]):
-    "Key -> what a function says of it, asked once."
+    """Key -> what a function says of it, asked once.
+
+    Args:
+        ask: Of a key
+        most: Entries at which it forgets all
+    """
     def __init__(self,
         ask:Callable[[str], Any], # Of a key
         most:int=MAX_REMEMBERED, # Entries at which it forgets all
@@ -68,12 +89,14 @@ _PLAIN = re.compile(r'([A-Za-z]+)([,;:!?]|(?<=[a-z])\.)?')
 
 @cache
 def _spacy():
-    from datatrove.utils.word_tokenizers import load_word_tokenizer
+    with needs('corpus'):
+        from datatrove.utils.word_tokenizers import load_word_tokenizer
     return load_word_tokenizer('eng').tokenizer
 
 @cache
 def _ends():
-    from spacy.pipeline import Sentencizer
+    with needs('corpus'):
+        from spacy.pipeline import Sentencizer
     return frozenset(Sentencizer.default_punct_chars)
 
 def _split(chunk):
@@ -90,7 +113,11 @@ def _mark(word):
 
 # %% ../../nbs/corpus/145_fast_rules.ipynb #ddfc971c
 class ChunkMemory:
-    "What was asked of chunks and words before."
+    """What was asked of chunks and words before.
+
+    Args:
+        most: Entries of each kind
+    """
     def __init__(self,
         most:int=MAX_REMEMBERED, # Entries of each kind
     ):
@@ -117,7 +144,14 @@ class ChunkMemory:
     def known(self,
         chunks:list[str], # Texts without white space
     )->list[str]:         # The same
-        "Ask spaCy for those that are new; its own notes about them are thrown away."
+        """Ask spaCy for those that are new; its own notes about them are thrown away.
+
+        Args:
+            chunks: Texts without white space
+
+        Returns:
+            The same
+        """
         if not all(map(self.chunks.__contains__, chunks)):
             with _spacy().memory_zone():
                 for chunk in chunks:
@@ -130,13 +164,27 @@ class WordMemory(ChunkMemory):
     def words_of(self,
         text:str, # Plain text
     )->list[str]: # Words and punctuation marks
-        "Split as datatrove does for English."
+        """Split as datatrove does for English.
+
+        Args:
+            text: Plain text
+
+        Returns:
+            Words and punctuation marks
+        """
         return list(itertools.chain.from_iterable(map(self.chunks.__getitem__, self.known(text.split()))))
 
     def sentence_count(self,
         line:str, # One line of text
     )->int:       # At least 1
-        "Count sentences as datatrove does for English."
+        """Count sentences as datatrove does for English.
+
+        Args:
+            line: One line of text
+
+        Returns:
+            At least 1
+        """
         chunks = line.split()
         if ' '.join(chunks) != line:
             return len(split_into_sentences(line, 'eng'))
@@ -181,7 +229,15 @@ def word_repetition(
     words:Sequence[str], # Words of a text
     size:int, # Characters of the text
 )->str|None:  # Why it is dropped
-    "As `web.word_repetition`, faster."
+    """As `web.word_repetition`, faster.
+
+    Args:
+        words: Words of a text
+        size: Characters of the text
+
+    Returns:
+        Why it is dropped
+    """
     for n, limit in TOP_NGRAMS:
         if _top_chars(words, n)/size > limit:
             return f'top_{n}_gram'
@@ -197,7 +253,14 @@ class FastQuality(Quality):
     def __call__(self,
         doc:Document, # Loses the lines that C4's rules drop
     )->str|None:      # Why it is dropped
-        "All rules in their order; words are split once."
+        """All rules in their order; words are split once.
+
+        Args:
+            doc: Loses the lines that C4's rules drop
+
+        Returns:
+            Why it is dropped
+        """
         memory, text = word_memory(), doc.text
         words = memory.words_of(text)
         reason = line_repetition(text) or word_repetition(words, len(text)) or gopher_quality(
@@ -214,7 +277,17 @@ def web_steps(
     language_threshold:float=.65,# Smallest probability (FineWeb's, for fastText; decides little with py3langid)
     min_alpha:float=.8,          # Share of words with a letter (Gopher)
 )->list[RuleStep]:               # Extraction, language, quality
-    "The steps of `web.web_steps`, faster and guarded."
+    """The steps of `web.web_steps`, faster and guarded.
+
+    Args:
+        dropped_folder: Parent of the bins of dropped pages
+        language: Language that is kept
+        language_threshold: Smallest probability (FineWeb's, for fastText; decides little with py3langid)
+        min_alpha: Share of words with a letter (Gopher)
+
+    Returns:
+        Extraction, language, quality
+    """
     rules: dict[str, Callable[[Document], str|None]] = dict(
         extract=Extract(extract_text), language=InLanguage(language, language_threshold),
         quality=FastQuality(min_alpha)

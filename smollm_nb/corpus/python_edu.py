@@ -17,11 +17,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 import numpy as np
-from datatrove.data import Document
-from datatrove.pipeline.filters.base_filter import BaseFilter
 from .fineweb_edu import EduStep, Encoder, ScoreHead, choose_alpha, fit_head
 from .sources import SetAside
-from ..files import UserError, read_jsonl, samples
+from ..files import UserError, read_jsonl, samples, needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.filters.base_filter import BaseFilter
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #44d21489
 if TYPE_CHECKING:
@@ -33,7 +34,14 @@ OPENING = 1000 # characters of a file that are scored, as published
 def scored_files(
     folder:str|Path|None=None, # Standard library to read; None for that of the running Python
 )->tuple[list[dict[str, Any]], list[str]]: # (scored rows with the key `text`, paths that are missing)
-    "Openings of standard-library files with the scores of the sample."
+    """Openings of standard-library files with the scores of the sample.
+
+    Args:
+        folder: Standard library to read; None for that of the running Python
+
+    Returns:
+        (scored rows with the key `text`, paths that are missing)
+    """
     folder = Path(folder or sysconfig.get_path('stdlib'))
     rows, missing = [], []
     for row in read_jsonl(samples('python_scores', 'python_scores.jsonl')):
@@ -47,7 +55,11 @@ def scored_files(
 # %% ../../nbs/corpus/155_python_edu.ipynb #ebf54aab
 def train_python_head(
 )->ScoreHead: # Fitted to all scored files that this Python has
-    "The educational scorer of Python files."
+    """The educational scorer of Python files.
+
+    Returns:
+        Fitted to all scored files that this Python has
+    """
     rows, _ = scored_files()
     X, y = Encoder().embed([r['text'] for r in rows]), np.array([r['score'] for r in rows])
     return fit_head(X, y, choose_alpha(X, y))
@@ -56,7 +68,14 @@ def train_python_head(
 def parse_problem(
     code:str, # Contents of a file
 )->str|None:  # Kind of error and line, or None for sound code
-    "Why Python's parser refuses the code."
+    """Why Python's parser refuses the code.
+
+    Args:
+        code: Contents of a file
+
+    Returns:
+        Kind of error and line, or None for sound code
+    """
     with warnings.catch_warnings():
         warnings.simplefilter('ignore') # such as invalid escapes in old files: worth a warning, not a drop
         try:
@@ -71,7 +90,14 @@ def parse_problem(
 def blob_id(
     text:str, # Contents of a file
 )->str:       # 40 hexadecimal digits
-    "The name of this content in Software Heritage's archive: SHA-1 of its bytes."
+    """The name of this content in Software Heritage's archive: SHA-1 of its bytes.
+
+    Args:
+        text: Contents of a file
+
+    Returns:
+        40 hexadecimal digits
+    """
     return hashlib.sha1(text.encode('utf-8', 'surrogatepass')).hexdigest()
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #00fc357b
@@ -88,7 +114,15 @@ def unpack_blob(
     data:bytes,   # gzip, as the archive stores it
     blob_id:str,  # Name that the content must have
 )->str:           # The file
-    "Unpack a content and check it against its name; BlobError if it is damaged, too large or no UTF-8."
+    """Unpack a content and check it against its name; BlobError if it is damaged, too large or no UTF-8.
+
+    Args:
+        data: gzip, as the archive stores it
+        blob_id: Name that the content must have
+
+    Returns:
+        The file
+    """
     unpacker = zlib.decompressobj(wbits=31)
     try:
         raw = unpacker.decompress(data, MAX_CONTENT + 1)
@@ -111,7 +145,16 @@ def download_blob(
     url:str=CONTENT_URL,  # Where contents lie
     max_retries:int=5,    # Further tries where the error may pass
 )->bytes:                 # gzip
-    "A content from the archive."
+    """A content from the archive.
+
+    Args:
+        blob_id: Name of the content
+        url: Where contents lie
+        max_retries: Further tries where the error may pass
+
+    Returns:
+        gzip
+    """
     from huggingface_hub.utils import http_backoff
     response = http_backoff('GET', url.format(blob_id), max_retries=max_retries, base_wait_time=0.1, timeout=30)
     response.raise_for_status()
@@ -126,7 +169,17 @@ def fetch_contents(
     get:Callable[[str], bytes]=download_blob, # Blob id -> gzip
     workers:int=16,    # Requests at a time
 )->Iterator[dict[str, Any]]: # The rows, in order, with `text`
-    "Put contents to the rows of python-edu; `UserError` if the first `ALL_FOREIGN` are all under wrong names."
+    """Put contents to the rows of python-edu; `UserError` if the first `ALL_FOREIGN` are all under wrong names.
+
+    Args:
+        rows: Of the published data set, with `blob_id`
+        aside: Receives blob ids whose content cannot be had
+        get: Blob id -> gzip
+        workers: Requests at a time
+
+    Returns:
+        The rows, in order, with `text`
+    """
     def one(row):
         try:
             return row | dict(text=unpack_blob(get(row['blob_id']), row['blob_id'])), None
@@ -151,7 +204,13 @@ def fetch_contents(
 
 # %% ../../nbs/corpus/155_python_edu.ipynb #921bd550
 class SoundCode(BaseFilter):
-    "Keep Python files of a sensible length that Python can parse; add the hub's columns."
+    """Keep Python files of a sensible length that Python can parse; add the hub's columns.
+
+    Args:
+        min_chars: Shortest file that is kept, in characters (ours)
+        max_chars: Longest file that is kept, in characters (ours)
+        exclusion_writer: datatrove writer for what is dropped
+    """
     name = '🐍 Sound code'
     def __init__(self,
         min_chars:int=100,     # Shortest file that is kept, in characters (ours)
@@ -164,7 +223,14 @@ class SoundCode(BaseFilter):
     def filter(self,
         doc:Document, # A Python file; metadata may hold repo_name and path
     )->bool|tuple[bool, str]: # True, or (False, reason)
-        "Length first, since it is free."
+        """Length first, since it is free.
+
+        Args:
+            doc: A Python file; metadata may hold repo_name and path
+
+        Returns:
+            True, or (False, reason)
+        """
         size = len(doc.text.encode('utf-8', 'surrogatepass'))
         doc.metadata |= dict(
             blob_id=blob_id(doc.text), repo_name=doc.metadata.get('repo_name', ''),
@@ -190,8 +256,18 @@ def python_steps(
     threshold:int=4,     # Smallest `int_score` that is kept (published: 4)
     head:ScoreHead|None=None, # From `train_python_head`; None fits it now
 )->list[BaseFilter]:     # Pipeline steps
-    "Python files to Python-Edu: sound code, score, keep."
-    from datatrove.pipeline.writers import JsonlWriter
+    """Python files to Python-Edu: sound code, score, keep.
+
+    Args:
+        dropped_folder: Parent of the bins of dropped files
+        threshold: Smallest `int_score` that is kept (published: 4)
+        head: From `train_python_head`; None fits it now
+
+    Returns:
+        Pipeline steps
+    """
+    with needs('corpus'):
+        from datatrove.pipeline.writers import JsonlWriter
     bin = lambda name: JsonlWriter(f'{dropped_folder}/{name}', compression='zstd')
     head = train_python_head() if head is None else head
     return [SoundCode(exclusion_writer=bin('sound_code')),

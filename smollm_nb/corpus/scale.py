@@ -12,7 +12,7 @@ import sys, time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from ..files import UserError
+from ..files import UserError, needs
 if TYPE_CHECKING:
     from datatrove.executor.base import PipelineExecutor
 
@@ -28,13 +28,29 @@ def cluster_executor(
     hours:int=24,   # Slurm: longest time of a rank
     memory_gb:int=2,# Memory of a rank, which has one core
 )->'PipelineExecutor': # Its `run` starts the work
-    "datatrove's executor for a cluster."
+    """datatrove's executor for a cluster.
+
+    Args:
+        kind: 'ray' or 'slurm'
+        name: Name of the job
+        steps: datatrove pipeline steps
+        tasks: Ranks that the documents are cut into
+        workers: Ranks that run at a time
+        logs: Folder of logs and of the notes about finished ranks; all machines must see it
+        partition: Slurm: the queue
+        hours: Slurm: longest time of a rank
+        memory_gb: Memory of a rank, which has one core
+
+    Returns:
+        Its `run` starts the work
+    """
     if kind == 'ray':
         try:
             import ray # noqa: F401 (datatrove imports it later, without a word about how to get it)
         except ImportError:
             raise UserError("executor = ray: Ray is not installed; pip install 'smollm-nb[cluster]'") from None
-        from datatrove.executor import RayPipelineExecutor
+        with needs('corpus'):
+            from datatrove.executor import RayPipelineExecutor
         return RayPipelineExecutor(
             list(steps), tasks=tasks, workers=workers, logging_dir=str(logs), mem_per_cpu_gb=memory_gb
         )
@@ -42,7 +58,8 @@ def cluster_executor(
         raise UserError(f'executor = {kind}: no such cluster; use ray or slurm')
     if not partition:
         raise UserError('executor = slurm: no queue is named; set slurm_partition in settings.ini (sinfo lists them)')
-    from datatrove.executor import SlurmPipelineExecutor
+    with needs('corpus'):
+        from datatrove.executor import SlurmPipelineExecutor
     return SlurmPipelineExecutor(
         list(steps), tasks=tasks, workers=workers, logging_dir=str(logs), partition=partition,
         time=f'{hours}:00:00', qos='',
@@ -54,7 +71,14 @@ def cluster_executor(
 def finished(
     logs:str|Path, # Folder of logs
 )->int:            # Ranks that are noted as done
-    "How many ranks of a pipeline are done."
+    """How many ranks of a pipeline are done.
+
+    Args:
+        logs: Folder of logs
+
+    Returns:
+        Ranks that are noted as done
+    """
     return sum(1 for _ in (Path(logs)/'completions').glob('*'))
 
 def run_on_cluster(
@@ -67,7 +91,18 @@ def run_on_cluster(
     every:float=10, # Seconds between two looks at what is done
     partition:str='', # Slurm: the queue
 )->None:
-    "Run pipelines on a cluster and wait; ranks that were finished before are skipped."
+    """Run pipelines on a cluster and wait; ranks that were finished before are skipped.
+
+    Args:
+        kind: 'ray' or 'slurm'
+        pipelines: Name -> datatrove pipeline steps
+        tasks: Ranks per pipeline
+        workers: Ranks that run at a time
+        logs: Folder of logs, seen by all machines
+        progress: Show a progress bar
+        every: Seconds between two looks at what is done
+        partition: Slurm: the queue
+    """
     from tqdm.auto import tqdm
     folders = {name: Path(logs)/name for name in pipelines}
     with tqdm(total=len(pipelines)*tasks, desc=f'corpus on {kind}', unit='task', disable=not progress) as bar:
@@ -93,6 +128,16 @@ def scale_estimate(
     cores:int,               # That work at a time
     price:float,             # Of a core for an hour
 )->dict[str,float]:          # core_hours, days, cost
-    "Time and cost of a job from the rate of one core."
+    """Time and cost of a job from the rate of one core.
+
+    Args:
+        seconds_per_token: On one core
+        tokens: To be processed
+        cores: That work at a time
+        price: Of a core for an hour
+
+    Returns:
+        core_hours, days, cost
+    """
     core_hours = seconds_per_token*tokens/3600
     return dict(core_hours=core_hours, days=core_hours/cores/24, cost=core_hours*price)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from .topics import Topic
-from ..files import UserError, atomic_folder, restore_folder
+from ..files import UserError, atomic_folder, restore_folder, needs
 
 # %% ../../nbs/corpus/120_search.ipynb #e3177d1b
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/corpus/120_search.ipynb #75b1430d
 def _analyzer() -> "tantivy.TextAnalyzer":
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     F = tantivy.Filter
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     for f in (F.remove_long(41), F.lowercase(), F.stopword('english'), F.stemmer('english')):
@@ -32,7 +33,14 @@ def _analyzer() -> "tantivy.TextAnalyzer":
 def analyze(
     text:str, # Any text
 )->list[str]: # Stems in order
-    "The words of a text as the index sees them."
+    """The words of a text as the index sees them.
+
+    Args:
+        text: Any text
+
+    Returns:
+        Stems in order
+    """
     return _analyzer().analyze(text.encode('utf-8', 'replace').decode())
 
 # %% ../../nbs/corpus/120_search.ipynb #5df42ec7
@@ -46,7 +54,15 @@ def cut_passages(
     text:str,      # A page's text
     words:int=150, # Most words in a passage
 )->list[str]:      # Passages in order; no word is lost or moved
-    "Cut a text into passages, between sentences where possible."
+    """Cut a text into passages, between sentences where possible.
+
+    Args:
+        text: A page's text
+        words: Most words in a passage
+
+    Returns:
+        Passages in order; no word is lost or moved
+    """
     passages: list[list[str]] = [[]]
     for piece in _pieces(text, words):
         if len(passages[-1]) + len(piece) > words:
@@ -60,14 +76,21 @@ class SearchError(UserError):
 
 @dataclass(frozen=True)
 class Hit:
-    "A passage that was found."
+    """A passage that was found.
+
+    Attributes:
+        page_id: page that it stands on
+        passage: its text, cut by `cut_passages`
+        score: BM25; comparable only within one of the two questions
+    """
     page_id:str  # page that it stands on
     passage:str  # its text, cut by `cut_passages`
     score:float  # BM25; comparable only within one of the two questions
 
 # %% ../../nbs/corpus/120_search.ipynb #f7452402
 def _schema() -> "tantivy.Schema":
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     return (
         tantivy.SchemaBuilder()
         .add_text_field('page_id', stored=True, tokenizer_name='raw', index_option='basic')
@@ -78,7 +101,8 @@ def _schema() -> "tantivy.Schema":
 
 def _query(parts: Iterable[tuple[str, float]], all_words: bool) -> "tantivy.Query":
     "Boolean query from (text, boost) pairs; a word in several parts counts once, with its largest boost."
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     Q = tantivy.Query
     boosts: dict[str, float] = {}
     for text, boost in parts:
@@ -92,7 +116,8 @@ def _query(parts: Iterable[tuple[str, float]], all_words: bool) -> "tantivy.Quer
 # %% ../../nbs/corpus/120_search.ipynb #202444e2
 def _fill(index: "tantivy.Index", pages: Iterable[tuple[object, str]]) -> None:
     "Write the passages of (page_id, text) pairs, by one thread, in order."
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     writer, number = index.writer(64_000_000, 1), 0
     for page_id, text in pages:
         for passage in cut_passages(text.encode('utf-8', 'replace').decode()):
@@ -103,7 +128,8 @@ def _fill(index: "tantivy.Index", pages: Iterable[tuple[object, str]]) -> None:
 
 def _filled(pages: Iterable[tuple[object, str]], path: str|None = None) -> "tantivy.Index":
     "A new index of pages, in memory or at a path."
-    import tantivy
+    with needs('corpus'):
+        import tantivy
     index = tantivy.Index(_schema(), path=path)
     index.register_tokenizer('english', _analyzer())
     _fill(index, pages)
@@ -111,7 +137,11 @@ def _filled(pages: Iterable[tuple[object, str]], path: str|None = None) -> "tant
 
 # %% ../../nbs/corpus/120_search.ipynb #a9a9986d
 class StoredPassages:
-    "Passages of pages in an index, in memory or in a folder."
+    """Passages of pages in an index, in memory or in a folder.
+
+    Args:
+        index: With the fields page_id, passage and number
+    """
     def __init__(self,
         index:'tantivy.Index', # With the fields page_id, passage and number
     ):
@@ -130,7 +160,12 @@ class StoredPassages:
         pages:Iterable[tuple[object, str]], # Pairs (page_id, text), read once
         folder:str|Path|None=None,          # Where the index is kept; None for memory
     )->Self:
-        "Index pages; in a folder, whole or not at all."
+        """Index pages; in a folder, whole or not at all.
+
+        Args:
+            pages: Pairs (page_id, text), read once
+            folder: Where the index is kept; None for memory
+        """
         if folder is None:
             return cls(_filled(pages))
         with atomic_folder(folder) as tmp:
@@ -141,14 +176,18 @@ class StoredPassages:
     def open(cls,
         folder:str|Path, # What `build` wrote
     )->Self:
-        "Open an index in a folder."
-        import tantivy
+        """Open an index in a folder.
+
+        Args:
+            folder: What `build` wrote
+        """
+        with needs('corpus'):
+            import tantivy
         restore_folder(folder)
         try:
             return cls(tantivy.Index.open(str(folder)))
         except ValueError as e:
-            why = str(e).splitlines()[0]
-            raise SearchError(f'{folder}: no index that can be opened ({why}); build it again') from None
+            raise SearchError(f'{folder}: no index that can be opened ({str(e)[:200]}); build it again') from None
 
 # %% ../../nbs/corpus/120_search.ipynb #1a96db14
 class PassageIndex(StoredPassages):
@@ -158,7 +197,16 @@ class PassageIndex(StoredPassages):
         limit:int,            # Passages wanted
         all_words:bool=False, # Only passages that hold every word
     )->list[tuple[float, int, str, str]]: # At most `limit` rows (score, number, page_id, passage); ties as they came
-        "Best passages for one question, best first."
+        """Best passages for one question, best first.
+
+        Args:
+            parts: Pairs (text, boost)
+            limit: Passages wanted
+            all_words: Only passages that hold every word
+
+        Returns:
+            At most `limit` rows (score, number, page_id, passage); ties as they came
+        """
         query, fetch = _query(parts, all_words), limit + 1
         while True:
             hits = self.searcher.search(query, limit=fetch, count=False).hits
@@ -176,7 +224,15 @@ class TopicIndex(PassageIndex):
         topic:Topic, # What to look for
         pages:int,   # Pages wanted
     )->list[Hit]:    # At most that many, no page twice: first those with all the words, then those with any
-        "Pages for a topic, each with its best passage."
+        """Pages for a topic, each with its best passage.
+
+        Args:
+            topic: What to look for
+            pages: Pages wanted
+
+        Returns:
+            At most that many, no page twice: first those with all the words, then those with any
+        """
         if pages < 1:
             raise SearchError(f'{pages} pages asked for; ask for at least 1')
         found: dict[str, Hit] = {}
@@ -200,7 +256,16 @@ def ndcg(
     grades:Mapping[str,int], # Page id -> grade; pages that are missing have grade 0
     k:int=10,    # Places that count
 )->float:        # 0 for no good page, 1 for the best order
-    "Normalised discounted cumulative gain of a ranking."
+    """Normalised discounted cumulative gain of a ranking.
+
+    Args:
+        found: Page ids, best first
+        grades: Page id -> grade; pages that are missing have grade 0
+        k: Places that count
+
+    Returns:
+        0 for no good page, 1 for the best order
+    """
     def gain(gs: list[int]) -> float: return sum((2**g - 1)/math.log2(i + 2) for i, g in enumerate(gs[:k]))
     best = gain(sorted(grades.values(), reverse=True))
     if not best:

@@ -37,7 +37,17 @@ def encode_documents(
     batch:int=1000,      # Documents that are encoded at a time
     chars:int=2_000_000, # Characters after which a batch is full
 )->Iterator[list[int]]:  # Ids of one document after the other; no id is that of a control token
-    "Encode documents literally: characters that spell a control token stay ordinary text."
+    """Encode documents literally: characters that spell a control token stay ordinary text.
+
+    Args:
+        tokenizer: Ours: its core is copied
+        texts: Documents, read as they are needed
+        batch: Documents that are encoded at a time
+        chars: Characters after which a batch is full
+
+    Returns:
+        Ids of one document after the other; no id is that of a control token
+    """
     core = copy.deepcopy(tokenizer.core)
     core.encode_special_tokens = True
     waiting = None
@@ -78,7 +88,16 @@ def write_shard(
     token_lists:Iterable[Sequence[int]], # Token ids, one list per document, without end marks
     end:int=0,     # `<|endoftext|>`, written behind each document
 )->int:            # Tokens written, end marks included
-    "Write documents as a shard of little-endian uint16, with an index of document starts."
+    """Write documents as a shard of little-endian uint16, with an index of document starts.
+
+    Args:
+        path: Target, ending in .bin; the index is written beside it, ending in .idx
+        token_lists: Token ids, one list per document, without end marks
+        end: `<|endoftext|>`, written behind each document
+
+    Returns:
+        Tokens written, end marks included
+    """
     path, borders = Path(path), [0]
     path.with_suffix('.idx').unlink(missing_ok=True)
     with atomic_write(path, 'wb') as f:
@@ -108,7 +127,12 @@ def _read_index(path):
 LOOKS = 1024 # documents whose end mark is looked at when a shard is opened
 
 class MappedTokens:
-    "The tokens of a shard, mapped, and the borders of its documents."
+    """The tokens of a shard, mapped, and the borders of its documents.
+
+    Args:
+        path: A file that `write_shard` wrote
+        end: `<|endoftext|>`
+    """
     def __init__(self,
         path:str|Path, # A file that `write_shard` wrote
         end:int=0,     # `<|endoftext|>`
@@ -129,7 +153,11 @@ class MappedTokens:
     def check_ends(self,
         last:np.ndarray, # Last tokens of some documents
     )->None:
-        "`ShardError` unless all of them are the end mark."
+        """`ShardError` unless all of them are the end mark.
+
+        Args:
+            last: Last tokens of some documents
+        """
         if (last != self.end).any():
             raise ShardError(
                 f'{self.path}: a document does not end with the end mark {self.end}; data and index do not belong'
@@ -140,7 +168,13 @@ class MappedTokens:
 class TokenShard(MappedTokens):
     """Documents in a file that is mapped, not loaded.
 
-    `shard[i]` is the i-th with its end mark; `shard.tokens` and `shard.documents` count."""
+    `shard[i]` is the i-th with its end mark; `shard.tokens` and `shard.documents` count.
+
+    Args:
+        path: A file that `write_shard` wrote
+        vocab_size: If given, every id and every end mark is checked: one pass over the file
+        end: `<|endoftext|>`
+    """
     def __init__(self,
         path:str|Path,            # A file that `write_shard` wrote
         vocab_size:int|None=None, # If given, every id and every end mark is checked: one pass over the file
@@ -155,7 +189,11 @@ class TokenShard(MappedTokens):
     def check(self,
         vocab_size:int, # Every id lies below it
     )->None:
-        "One pass over the whole file: every end mark, every id."
+        """One pass over the whole file: every end mark, every id.
+
+        Args:
+            vocab_size: Every id lies below it
+        """
         self.check_ends(self.ids[self.borders[1:] - 1])
         if self.tokens and self.ids.max() >= vocab_size:
             raise ShardError(

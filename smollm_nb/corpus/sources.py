@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from datatrove.data import Document
 from .decode import decode_page, decode_text, valid_text
-from ..files import JSONLError, UserError, _open_text, _parse_line, read_jsonl, samples
+from ..files import JSONLError, UserError, _open_text, _parse_line, read_jsonl, samples, needs
+with needs('corpus'):
+    from datatrove.data import Document
 
 # %% ../../nbs/corpus/106_sources.ipynb #7c0115f7
 class SourceError(UserError):
@@ -32,19 +33,35 @@ class SetAside:
         address:str, # File and line, or module
         reason:str,  # Why it was not read
     )->None:
-        "Note one thing that could not be read."
+        """Note one thing that could not be read.
+
+        Args:
+            address: File and line, or module
+            reason: Why it was not read
+        """
         self.rows.append(dict(address=str(address), reason=reason))
 
     def counts(self
     )->dict[str,int]: # Reason -> how many
-        "How often each reason occurred."
+        """How often each reason occurred.
+
+        Returns:
+            Reason -> how many
+        """
         return dict(sorted(Counter(r['reason'] for r in self.rows).items()))
 
 # %% ../../nbs/corpus/106_sources.ipynb #afeb6bd1
 def sample_pages(
     aside:SetAside, # Receives what could not be read
 )->Iterator[Document]: # Text is HTML, metadata has url and kind 'html'
-    "The pages of data_samples/pages."
+    """The pages of data_samples/pages.
+
+    Args:
+        aside: Receives what could not be read
+
+    Returns:
+        Text is HTML, metadata has url and kind 'html'
+    """
     folder = samples('pages')
     for index in sorted(folder.glob('pages*.jsonl')):
         for row in read_jsonl(index):
@@ -116,7 +133,14 @@ def _quiet():
 def expand_modules(
     names:Iterable[str], # Modules; 'stdlib' is the standard library, 'numpy.*' a package with its public submodules
 )->list[str]: # Module names, each once, in order
-    "The modules that a recipe names."
+    """The modules that a recipe names.
+
+    Args:
+        names: Modules; 'stdlib' is the standard library, 'numpy.*' a package with its public submodules
+
+    Returns:
+        Module names, each once, in order
+    """
     out: list[str] = []
     for n in names:
         out += _stdlib() if n == 'stdlib' else _submodules(n[:-2]) if n.endswith('.*') else [n]
@@ -131,7 +155,14 @@ _MASKS = (
 def mask_page(
     html:str, # A page that pydoc rendered
 )->str:       # Without addresses, handles and paths of this installation
-    "Take out what differs from process to process."
+    """Take out what differs from process to process.
+
+    Args:
+        html: A page that pydoc rendered
+
+    Returns:
+        Without addresses, handles and paths of this installation
+    """
     for path in sorted(
         {sys.prefix, sys.base_prefix, sysconfig.get_path('stdlib'), sysconfig.get_path('purelib'), str(Path.home())},
         key=len,
@@ -158,7 +189,14 @@ class _Page(pydoc.HTMLDoc):
 def machine_page(
     module:str, # Name of a module
 )->str:         # Its documentation as HTML
-    "A module's pydoc page, equal in every process."
+    """A module's pydoc page, equal in every process.
+
+    Args:
+        module: Name of a module
+
+    Returns:
+        Its documentation as HTML
+    """
     with _quiet():
         found = importlib.import_module(module)
         page = _Page()
@@ -171,7 +209,16 @@ def machine_pages(
     rank:int=0,     # Render the modules rank, rank + world_size, …
     world_size:int=1,
 )->Iterator[Document]: # Text is HTML
-    "pydoc pages of modules that are installed here."
+    """pydoc pages of modules that are installed here.
+
+    Args:
+        modules: Module names, as for `expand_modules`
+        aside: Receives modules that cannot be imported or rendered
+        rank: Render the modules rank, rank + world_size, …
+
+    Returns:
+        Text is HTML
+    """
     for i, name in enumerate(expand_modules(modules)):
         if i % world_size != rank:
             continue
@@ -210,7 +257,15 @@ def docstring_page(
     name:str, # Title of the page
     doc:str,  # A docstring, indentation removed
 )->str:       # HTML
-    "A documentation page for one object."
+    """A documentation page for one object.
+
+    Args:
+        name: Title of the page
+        doc: A docstring, indentation removed
+
+    Returns:
+        HTML
+    """
     return mask_page(
         f'<!doctype html><html><head><title>{name}</title></head><body><nav><a'
         f' href="index.html">Index</a></nav><article><h1>{name}</h1>\n{_layout(doc)}\n</article></body></html>'
@@ -236,7 +291,17 @@ def docstring_pages(
     world_size:int=1,
     min_chars:int=300, # Shorter docstrings get no page
 )->Iterator[Document]: # Text is HTML
-    "Pages of documented classes and functions of modules that are installed here."
+    """Pages of documented classes and functions of modules that are installed here.
+
+    Args:
+        modules: Module names, as for `expand_modules`
+        aside: Receives modules that cannot be imported
+        rank: Read the modules rank, rank + world_size, …
+        min_chars: Shorter docstrings get no page
+
+    Returns:
+        Text is HTML
+    """
     for i, name in enumerate(expand_modules(modules)):
         if i % world_size != rank:
             continue
@@ -292,7 +357,16 @@ def python_files(
     rank:int=0,     # Read the modules rank, rank + world_size, …
     world_size:int=1,
 )->Iterator[Document]: # Text is source code
-    "Source files of modules that are installed here."
+    """Source files of modules that are installed here.
+
+    Args:
+        modules: Module names, as for `expand_modules`
+        aside: Receives modules without readable source
+        rank: Read the modules rank, rank + world_size, …
+
+    Returns:
+        Text is source code
+    """
     for name in expand_modules(modules)[rank::world_size]:
         try:
             path = _source_of(name)
@@ -360,7 +434,8 @@ def _json_rows(path, name, aside):
                 aside.add(f'{name}:{i}', 'broken JSON line' if 'not JSON' in str(e) else 'not a JSON object')
 
 def _parquet_rows(path):
-    import pyarrow.parquet as pq
+    with needs('corpus'):
+        import pyarrow.parquet as pq
     table = pq.ParquetFile(path)
     if 'text' not in table.schema_arrow.names:
         raise _no_text(path, table.schema_arrow.names)
@@ -438,7 +513,16 @@ def folder_documents(
     rank:int=0,     # Read the files rank, rank + world_size, …
     world_size:int=1,
 )->Iterator[Document]: # Each once, shared out among the ranks
-    "A reader's own texts, in the order of their names; `SourceError` for a folder without a file that can be read."
+    """A reader's own texts, in the order of their names; `SourceError` for a folder without a file that can be read.
+
+    Args:
+        path: A folder, read with all its subfolders
+        aside: Receives what could not be read
+        rank: Read the files rank, rank + world_size, …
+
+    Returns:
+        Each once, shared out among the ranks
+    """
     path = Path(path)
     for p in _readable(path)[rank::world_size]:
         name, kind = p.relative_to(path).as_posix(), _kind(p)
@@ -453,7 +537,16 @@ def folder_code(
     rank:int=0,     # Read the files rank, rank + world_size, …
     world_size:int=1,
 )->Iterator[Document]: # Text is source code
-    "A reader's own Python files, in the order of their names; raises as `folder_documents`."
+    """A reader's own Python files, in the order of their names; raises as `folder_documents`.
+
+    Args:
+        path: A folder, read with all its subfolders
+        aside: Receives what could not be read
+        rank: Read the files rank, rank + world_size, …
+
+    Returns:
+        Text is source code
+    """
     path = Path(path)
     for p in [p for p in _readable(path) if _kind(p) == '.py'][rank::world_size]:
         yield from _one_file(p, p.relative_to(path).as_posix(), aside)

@@ -34,7 +34,11 @@ KINDS = ('documents', 'heldout')
 
 def known_datasets(
 )->list[str]: # Names that mixture.shares may hold
-    "Data sets that some source gives."
+    """Data sets that some source gives.
+
+    Returns:
+        Names that mixture.shares may hold
+    """
     from smollm_nb.corpus.hub import COLUMNS
     return list(dict.fromkeys([*DATASETS, *COLUMNS]))
 
@@ -44,20 +48,41 @@ Row = dict[str,Any] # one line of JSON: at least 'id' and 'text'
 def read_rows(
     folder:str|Path, # Holds .jsonl files, packed or not
 )->Iterator[Row]:    # Lines of all files, by the files' names
-    "Rows of a folder; none if there is no such folder."
+    """Rows of a folder; none if there is no such folder.
+
+    Args:
+        folder: Holds .jsonl files, packed or not
+
+    Returns:
+        Lines of all files, by the files' names
+    """
     for path in sorted(Path(folder).glob('*.jsonl*')):
         yield from read_jsonl(path)
 
 def source_of(
     row:Row, # A row of a corpus
 )->str:      # Which source it came from
-    "Pages keep their source in the metadata, as the hub's columns want it."
+    """Pages keep their source in the metadata, as the hub's columns want it.
+
+    Args:
+        row: A row of a corpus
+
+    Returns:
+        Which source it came from
+    """
     return row.get('source') or row.get('metadata', {}).get('source', 'hub')
 
 def snapshot_of(
     row:Row, # A row of a corpus
 )->str:      # The crawl's snapshot; '' for all that is no crawl
-    "Near-duplicates are looked for in each snapshot by itself."
+    """Near-duplicates are looked for in each snapshot by itself.
+
+    Args:
+        row: A row of a corpus
+
+    Returns:
+        The crawl's snapshot; '' for all that is no crawl
+    """
     m = row.get('metadata', {})
     return m['dump'] if m.get('source') == 'warc' else ''
 
@@ -72,7 +97,11 @@ class Entry(NamedTuple):
 # %% ../../nbs/corpus/194_store.ipynb #966da78e
 @dataclass(frozen=True)
 class CorpusFolder:
-    "Where everything lies in the folder of a corpus."
+    """Where everything lies in the folder of a corpus.
+
+    Attributes:
+        path: the folder
+    """
     path: Path # the folder
 
     def kept(self, kind:str, dataset:str)->Path: return self.path/kind/dataset
@@ -84,12 +113,24 @@ class CorpusFolder:
     def head(self, name:str)->Path: return self.path/'heads'/f'{name}.json'
 
     @property
-    def work(self)->Path: return self.path/'.work' # gone when the corpus is whole
+    def work(self)->Path: # gone when the corpus is whole
+        """
+        Returns:
+            gone when the corpus is whole
+        """
+        return self.path/'.work'
 
     def datasets(self,
         kind:str='documents', # Or 'heldout'
     )->list[str]:             # In the order of their names
-        "Data sets of which there is a row; a reader's folder may hold no Python file."
+        """Data sets of which there is a row; a reader's folder may hold no Python file.
+
+        Args:
+            kind: Or 'heldout'
+
+        Returns:
+            In the order of their names
+        """
         found = sorted(p.name for p in (self.path/kind).iterdir() if p.is_dir())
         return [name for name in found if next(self.rows(kind, name), None)]
 
@@ -97,7 +138,12 @@ class CorpusFolder:
         kind:str='documents', # Or 'heldout'
         dataset:str='',       # '' for one after the other
     )->Iterator[Row]:
-        "Documents, read from disk as they are asked for."
+        """Documents, read from disk as they are asked for.
+
+        Args:
+            kind: Or 'heldout'
+            dataset: '' for one after the other
+        """
         for name in [dataset] if dataset else self.datasets(kind):
             yield from read_rows(self.kept(kind, name))
 
@@ -107,14 +153,26 @@ Counts = Counter[Entry]
 def reason_of(
     row:Row, # A dropped row
 )->str:      # Without what it names, as the document that it repeats
-    "The first word of why a document was dropped."
+    """The first word of why a document was dropped.
+
+    Args:
+        row: A dropped row
+
+    Returns:
+        Without what it names, as the document that it repeats
+    """
     return row['metadata']['drop_reason'].split(' ')[0]
 
 def count_steps(
     folder:CorpusFolder, # A corpus
     last:bool=True,      # False: without what `finish_dataset` wrote and counted
 )->Counts:
-    "Count a corpus from its files, so that anybody can."
+    """Count a corpus from its files, so that anybody can.
+
+    Args:
+        folder: A corpus
+        last: False: without what `finish_dataset` wrote and counted
+    """
     aside = sorted((folder.path/'set_aside').glob('*'))
     counts = Counter(Entry('', 'set_aside', source_of(r), r['reason']) for p in aside for r in read_rows(p))
     for name, steps in STEPS.items():
@@ -133,7 +191,16 @@ def write_signatures(
     path:str|Path,     # Receives 4 bytes for each hash of each document
     minhash:tuple[int,int,int], # Words per shingle, bands, hashes per band
 )->np.ndarray:         # (documents,) number of each one's snapshot, from 0
-    "The first pass: sign each document, remember its snapshot."
+    """The first pass: sign each document, remember its snapshot.
+
+    Args:
+        read: The data set
+        path: Receives 4 bytes for each hash of each document
+        minhash: Words per shingle, bands, hashes per band
+
+    Returns:
+        (documents,) number of each one's snapshot, from 0
+    """
     numbers:dict[str,int] = {}
     snapshots = array('i')
     def texts():
@@ -152,7 +219,17 @@ def kept_copies(
     buckets:int,          # Bands
     hashes:int,           # Hashes per band
 )->np.ndarray:            # (documents,) place of the copy that is kept; a kept document's own place
-    "Clusters of near-duplicates, each snapshot by itself."
+    """Clusters of near-duplicates, each snapshot by itself.
+
+    Args:
+        path: From `write_signatures`
+        snapshots: (documents,) from `write_signatures`
+        buckets: Bands
+        hashes: Hashes per band
+
+    Returns:
+        (documents,) place of the copy that is kept; a kept document's own place
+    """
     kept = np.arange(len(snapshots))
     if not len(kept):
         return kept
@@ -170,7 +247,17 @@ def fates(
     decontaminator:Decontaminator,  # Knows the benchmark items
     apart:Callable[[str],bool],     # Name of what a row quotes -> whether it is held out
 )->Iterator[tuple[Row,str,str]]:    # Row, fate, and the reason if it is dropped
-    "What becomes of each document."
+    """What becomes of each document.
+
+    Args:
+        rows: The data set as it will be written, with what each row quotes
+        kept: From `kept_copies`
+        decontaminator: Knows the benchmark items
+        apart: Name of what a row quotes -> whether it is held out
+
+    Returns:
+        Row, fate, and the reason if it is dropped
+    """
     quoted = set(kept[kept != np.arange(len(kept))].tolist()) # a kept copy comes before those that name it
     names:dict[int,str] = {}
     for i, (row, group) in enumerate(rows):
@@ -196,7 +283,20 @@ def finish_dataset(
     minhash:tuple[int,int,int],       # Words per shingle, bands, hashes per band
     mask:Callable[[str],str]|None=None, # Text as it is written; near-duplicates are looked for before
 )->Counts:                            # What was written
-    "Near-duplicates, masks, benchmark overlap and held-out split of one data set."
+    """Near-duplicates, masks, benchmark overlap and held-out split of one data set.
+
+    Args:
+        dataset: Its name
+        read: What the steps before left of it; read twice
+        folder: Receives documents, held-out and dropped ones
+        decontaminator: Knows the benchmark items
+        apart: Name of what a row quotes -> whether it is held out
+        minhash: Words per shingle, bands, hashes per band
+        mask: Text as it is written; near-duplicates are looked for before
+
+    Returns:
+        What was written
+    """
     signatures, counts = folder.work/'signatures'/dataset, Counter[Entry]()
     kept = kept_copies(signatures, write_signatures(read, signatures, minhash), *minhash[1:])
     rows = ((row | dict(text=mask(row['text'])) if mask else row, group) for row, group in read())

@@ -24,7 +24,13 @@ class TopicError(UserError):
 
 @dataclass(frozen=True)
 class Topic:
-    "One leaf of the topic tree."
+    """One leaf of the topic tree.
+
+    Attributes:
+        category: shelf, such as 'Gardening'
+        subcategory: one row of the shelf, such as 'Soil and Compost'
+        topic: subject, such as 'Worm bins for kitchen scraps'
+    """
     category:str    # shelf, such as 'Gardening'
     subcategory:str # one row of the shelf, such as 'Soil and Compost'
     topic:str       # subject, such as 'Worm bins for kitchen scraps'
@@ -49,7 +55,14 @@ def _topic(row: dict[str, Any], path: str|Path, i: int) -> Topic:
 def load_topics(
     path:str|Path|None=None, # A .jsonl file with category, subcategory and topic; the sample tree by default
 )->list[Topic]: # In file order
-    "Read and check a topic list."
+    """Read and check a topic list.
+
+    Args:
+        path: A .jsonl file with category, subcategory and topic; the sample tree by default
+
+    Returns:
+        In file order
+    """
     path = path or samples('topics', 'topics.jsonl')
     topics: dict[Topic, int] = {}
     for i, row in enumerate(read_jsonl(path), 1):
@@ -71,7 +84,14 @@ _SMALL = frozenset(
 def topic_words(
     text:str, # A topic's name
 )->frozenset[str]: # Lower-case words; small words such as 'of' only where there is nothing else
-    "The words that carry a topic's meaning."
+    """The words that carry a topic's meaning.
+
+    Args:
+        text: A topic's name
+
+    Returns:
+        Lower-case words; small words such as 'of' only where there is nothing else
+    """
     words = frozenset(re.findall(r'\w+', text.lower()))
     return words - _SMALL or words
 
@@ -79,7 +99,15 @@ def jaccard(
     a:frozenset[str], # A set of words
     b:frozenset[str], # Another
 )->float:        # 0 for nothing in common, 1 for equal sets
-    "Shared part of two sets."
+    """Shared part of two sets.
+
+    Args:
+        a: A set of words
+        b: Another
+
+    Returns:
+        0 for nothing in common, 1 for equal sets
+    """
     return len(a & b)/len(a | b) if a or b else 1.
 
 # %% ../../nbs/corpus/110_topics.ipynb #3dee63e0
@@ -87,7 +115,15 @@ def near_copies(
     topics:list[Topic],  # All of them
     threshold:float=0.5, # Smallest similarity that is reported
 )->list[tuple[Topic, Topic, float]]: # (topic, topic, similarity), most similar first
-    "Pairs of topics that differ by little more than word order."
+    """Pairs of topics that differ by little more than word order.
+
+    Args:
+        topics: All of them
+        threshold: Smallest similarity that is reported
+
+    Returns:
+        (topic, topic, similarity), most similar first
+    """
     words = [topic_words(t.topic) for t in topics]
     places: dict[str, list[int]] = defaultdict(list) # word -> topics that hold it
     for i, ws in enumerate(words):
@@ -115,7 +151,16 @@ def choose_topics(
     n:int,       # How many to choose
     seed:int,    # Decides the order
 )->list[Topic]:  # The first ones of a longer choice are the shorter choice
-    "A choice spread over categories, and over subcategories within them."
+    """A choice spread over categories, and over subcategories within them.
+
+    Args:
+        topics: All of them
+        n: How many to choose
+        seed: Decides the order
+
+    Returns:
+        The first ones of a longer choice are the shorter choice
+    """
     if not 0 <= n <= len(topics):
         raise TopicError(f'{n} topics asked for, the list has {len(topics)}; ask for fewer or grow the list')
     rng, shelves = random.Random(seed), []
@@ -133,7 +178,15 @@ def subtopic_prompt(
     topic:Topic, # Whose subtopics are wanted
     n:int,       # How many
 )->str:          # A request in plain words
-    "Ask a language model for finer topics."
+    """Ask a language model for finer topics.
+
+    Args:
+        topic: Whose subtopics are wanted
+        n: How many
+
+    Returns:
+        A request in plain words
+    """
     return (
         f'A bookshop has a shelf "{topic.category}" with a board "{topic.subcategory}". One subject on it is'
         f' "{topic.topic}".\nList {n} narrower subjects within "{topic.topic}", each different from the others and each'
@@ -154,7 +207,15 @@ def parse_subtopics(
     reply:str, # What the model answered
     n:int,     # How many were asked for
 )->list[str]:  # At most n names, no two with the same words
-    "Read a numbered list; anything else is a `SubtopicError`."
+    """Read a numbered list; anything else is a `SubtopicError`.
+
+    Args:
+        reply: What the model answered
+        n: How many were asked for
+
+    Returns:
+        At most n names, no two with the same words
+    """
     lines = re.findall(r'^\s*(\d+)[.)]\s+(\S.*)$', reply, re.M)
     numbers = [int(i) for i, _ in lines]
     if numbers[:n] != list(range(1, n + 1)):
@@ -170,7 +231,16 @@ def grow_topics(
     ask:Callable[[str], str], # A request -> the model's answer
     n:int=7,     # Subtopics wanted of each (5,000 became 34,000)
 )->tuple[list[Topic],int]: # Finer topics, all distinct by their words, and how many answers were no lists
-    "Split topics into finer ones with a language model."
+    """Split topics into finer ones with a language model.
+
+    Args:
+        topics: Those to split
+        ask: A request -> the model's answer
+        n: Subtopics wanted of each (5,000 became 34,000)
+
+    Returns:
+        Finer topics, all distinct by their words, and how many answers were no lists
+    """
     grown: dict[frozenset[str], Topic] = {}
     bad = 0
     for t in topics:

@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from datatrove.data import Document
-from datatrove.pipeline.base import PipelineStep
 from .decode import decode_page
 from smollm_nb.corpus.sources import (
     _ENDINGS, _READ_AS, _TABLES, MAX_RATIO, SetAside, SourceError, _Bomb, _files, _kind, _one_file, _readable,
     docstring_pages, folder_code, folder_documents, machine_pages, python_files, sample_pages
 )
-from ..files import write_jsonl
+from ..files import write_jsonl, needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.base import PipelineStep
 
 # %% ../../nbs/corpus/108_warc.ipynb #85a657a4
 MAX_PAGE, MAX_BROKEN, MAX_AGAIN = 10_000_000, 1000, 8_000_000
@@ -169,7 +170,14 @@ def _from_plain(f, size, start):
 def warc_snapshot(
     path:str|Path, # A .warc or .warc.gz file
 )->str:   # Such as CC-MAIN-2024-10, or '' if the file does not say
-    "Snapshot of a crawl that a WARC file's first record says it is part of."
+    """Snapshot of a crawl that a WARC file's first record says it is part of.
+
+    Args:
+        path: A .warc or .warc.gz file
+
+    Returns:
+        Such as CC-MAIN-2024-10, or '' if the file does not say
+    """
     with open(path, 'rb') as f:
         head = f.read(1 << 16)
     if head.startswith(b'\x1f\x8b'):
@@ -234,7 +242,16 @@ def warc_documents(
     rank:int=0,     # Read the files rank, rank + world_size, …
     world_size:int=1,
 )->Iterator[Document]: # Text is HTML
-    "HTML responses of WARC files; `SourceError` if there is no such file."
+    """HTML responses of WARC files; `SourceError` if there is no such file.
+
+    Args:
+        path: A .warc or .warc.gz file, or a folder of them
+        aside: Receives what could not be read
+        rank: Read the files rank, rank + world_size, …
+
+    Returns:
+        Text is HTML
+    """
     files = _warc_files(Path(path))
     if not files:
         raise SourceError(f'{path}: no WARC file; give a .warc or .warc.gz file or a folder that holds some')
@@ -247,14 +264,24 @@ NO_URL_FILTER = ('pages of a crawl come without a filter of addresses: FineWeb d
 
 @dataclass(frozen=True)
 class SourceLook:
-    "What lies at the path of a reader's source."
+    """What lies at the path of a reader's source.
+
+    Attributes:
+        path: as given
+        kind: 'folder' or 'warc', as in corpus.sources
+        rows: per kind of file: kind, files, bytes, read_as ('' for those that cannot be read), reason, names
+    """
     path:Path       # as given
     kind:str        # 'folder' or 'warc', as in corpus.sources
     rows:list[dict] # per kind of file: kind, files, bytes, read_as ('' for those that cannot be read), reason, names
 
     def lines(self
     )->list[str]: # One for the source, one per kind of file, and a warning if there is one
-        "The look as lines to print."
+        """The look as lines to print.
+
+        Returns:
+            One for the source, one per kind of file, and a warning if there is one
+        """
         def line(r):
             fate = f'read as {r["read_as"]}' if r['read_as'] else f'set aside, {r["reason"]}: {", ".join(r["names"])}'
             return f'  {r["files"]:>6} {r["kind"]:<10} {r["bytes"]/1e6:>9.3f} MB  {fate}'
@@ -300,7 +327,12 @@ def look_at_source(
     path:str|Path, # What a reader gives as --source: a folder, or a WARC file
     kind:str='', # 'folder' or 'warc', if the recipe says which; else whether there are WARC files decides
 )->SourceLook:
-    "Look at a source before anything is read; `SourceError` if no document can come from it."
+    """Look at a source before anything is read; `SourceError` if no document can come from it.
+
+    Args:
+        path: What a reader gives as --source: a folder, or a WARC file
+        kind: 'folder' or 'warc', if the recipe says which; else whether there are WARC files decides
+    """
     if not str(path):
         raise SourceError('corpus.source_path is empty; name the folder or the WARC file to read')
     path, aside = Path(path), SetAside()
@@ -327,7 +359,18 @@ def web_documents(
     aside:SetAside, # Receives what could not be read
     rank:int=0, world_size:int=1,
 )->Iterator[Document]: # Each once, shared out among the ranks
-    "Pages of all the sources that a recipe names."
+    """Pages of all the sources that a recipe names.
+
+    Args:
+        sources: samples, machine, folder, warc
+        page_modules: Modules of the machine source, one page each
+        docstring_modules: Modules of the machine source, one page per documented object
+        source_path: Path of the folder or WARC source
+        aside: Receives what could not be read
+
+    Returns:
+        Each once, shared out among the ranks
+    """
     for s in sources:
         if s == 'samples':
             yield from (
@@ -352,7 +395,17 @@ def code_documents(
     aside:SetAside, # Receives what could not be read
     rank:int=0, world_size:int=1,
 )->Iterator[Document]: # Each once, shared out among the ranks
-    "Python files of all the sources that a recipe names."
+    """Python files of all the sources that a recipe names.
+
+    Args:
+        sources: Of which machine and folder have code
+        modules: Modules of the machine source
+        source_path: Path of the folder source
+        aside: Receives what could not be read
+
+    Returns:
+        Each once, shared out among the ranks
+    """
     if 'machine' in sources:
         yield from python_files(modules, aside, rank, world_size)
     if 'folder' in sources:
@@ -360,7 +413,14 @@ def code_documents(
 
 # %% ../../nbs/corpus/108_warc.ipynb #702978e1
 class SourceStep(PipelineStep):
-    "First step of a pipeline: yields the documents of its rank, each with its source, and writes what was set aside."
+    """First step of a pipeline: yields the documents of its rank, each with its source, and writes what was set aside.
+
+    Args:
+        kind: 'web' or 'python'
+        folder: Receives <rank>.jsonl with what was set aside
+        sources: samples, machine, folder, warc
+        **arguments: The others of `web_documents` or `code_documents`
+    """
     name, type = '📚 Source', 'Reader'
     def __init__(self,
         kind:str,     # 'web' or 'python'

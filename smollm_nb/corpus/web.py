@@ -16,19 +16,29 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from datatrove.data import Document
-from datatrove.pipeline.base import PipelineStep
-from datatrove.pipeline.filters.base_filter import BaseFilter
-from datatrove.pipeline.writers import JsonlWriter
-from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION, split_into_sentences, split_into_words
+from ..files import needs
+with needs('corpus'):
+    from datatrove.data import Document
+    from datatrove.pipeline.base import PipelineStep
+    from datatrove.pipeline.filters.base_filter import BaseFilter
+    from datatrove.pipeline.writers import JsonlWriter
+    from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION, split_into_sentences, split_into_words
 
 # %% ../../nbs/corpus/140_web.ipynb #dbcd1b40
 def extract_text(
     html:str|bytes, # A page
 )->str:             # Its main text, or ''
-    "Main text of an HTML page."
+    """Main text of an HTML page.
+
+    Args:
+        html: A page
+
+    Returns:
+        Its main text, or ''
+    """
     import logging
-    from trafilatura import extract
+    with needs('corpus'):
+        from trafilatura import extract
     from smollm_nb.corpus.decode import decode_page
     logging.getLogger('trafilatura').setLevel(logging.CRITICAL)
     if isinstance(html, bytes):
@@ -40,13 +50,21 @@ def extract_text(
 @lru_cache(1)
 def _identifier():
     "py3langid's model, read once."
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    with needs('corpus'):
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 def language(
     text:str, # Plain text
 )->tuple[str,float]: # Two-letter code, probability
-    "The most probable language."
+    """The most probable language.
+
+    Args:
+        text: Plain text
+
+    Returns:
+        Two-letter code, probability
+    """
     code, p = _identifier().classify(text[:20_000])
     return code, round(float(p), 4)
 
@@ -54,21 +72,42 @@ def language(
 def words_of(
     text:str, # Plain text
 )->list[str]: # Words and punctuation marks
-    "Split as datatrove does for English."
+    """Split as datatrove does for English.
+
+    Args:
+        text: Plain text
+
+    Returns:
+        Words and punctuation marks
+    """
     return split_into_words(text, 'eng')
 
 # %% ../../nbs/corpus/140_web.ipynb #d0cadf25
 def sentence_count(
     line:str, # One line of text
 )->int:       # At least 1
-    "Count sentences as datatrove does for English."
+    """Count sentences as datatrove does for English.
+
+    Args:
+        line: One line of text
+
+    Returns:
+        At least 1
+    """
     return len(split_into_sentences(line, 'eng'))
 
 # %% ../../nbs/corpus/140_web.ipynb #3a6810f2
 def repeated(
     parts:Iterable[str], # Lines, paragraphs or n-grams
 )->tuple[int,int]: # How many were seen before, and their characters
-    "Parts that occurred earlier in the list."
+    """Parts that occurred earlier in the list.
+
+    Args:
+        parts: Lines, paragraphs or n-grams
+
+    Returns:
+        How many were seen before, and their characters
+    """
     seen, count, chars = set(), 0, 0
     for p in parts:
         if p in seen:
@@ -83,7 +122,16 @@ def line_repetition(
     lines:float=.30, # Largest share of repeated lines, and of repeated paragraphs
     chars:float=.20, # Largest share of characters in repeated lines, and in repeated paragraphs
 )->str|None:         # Why it is dropped
-    "Does it repeat its paragraphs or lines?"
+    """Does it repeat its paragraphs or lines?
+
+    Args:
+        text: Plain text
+        lines: Largest share of repeated lines, and of repeated paragraphs
+        chars: Largest share of characters in repeated lines, and in repeated paragraphs
+
+    Returns:
+        Why it is dropped
+    """
     if not text:
         return 'empty'
     for name, parts in (('para', re.split(r'\n{2,}', text.strip())), ('line', re.split(r'\n+', text))):
@@ -102,7 +150,15 @@ def top_chars(
     words:Sequence[str], # Words of a text
     n:int, # Words in an n-gram
 )->int:    # Characters, with the spaces in it
-    "Characters of all occurrences of the most frequent n-gram."
+    """Characters of all occurrences of the most frequent n-gram.
+
+    Args:
+        words: Words of a text
+        n: Words in an n-gram
+
+    Returns:
+        Characters, with the spaces in it
+    """
     grams = Counter(' '.join(words[i:i + n]) for i in range(len(words) - n + 1))
     if not grams:
         return 0
@@ -113,7 +169,15 @@ def repeated_chars(
     words:Sequence[str], # Words of a text
     n:int, # Words in an n-gram
 )->int:    # Characters, without spaces
-    "Characters of n-grams that occurred before, none counted twice."
+    """Characters of n-grams that occurred before, none counted twice.
+
+    Args:
+        words: Words of a text
+        n: Words in an n-gram
+
+    Returns:
+        Characters, without spaces
+    """
     seen, chars, i = set(), 0, 0
     while i <= len(words) - n:
         gram = ''.join(words[i:i + n])
@@ -130,7 +194,15 @@ def word_repetition(
     words:Sequence[str], # Words of a text
     size:int, # Characters of the text
 )->str|None:  # Why it is dropped
-    "Does it repeat its words?"
+    """Does it repeat its words?
+
+    Args:
+        words: Words of a text
+        size: Characters of the text
+
+    Returns:
+        Why it is dropped
+    """
     for n, limit in TOP_NGRAMS:
         if top_chars(words, n)/size > limit:
             return f'top_{n}_gram'
@@ -145,7 +217,17 @@ def gopher_repetition(
     lines:float=.30, # Largest share of repeated lines, and of repeated paragraphs
     chars:float=.20, # Largest share of characters in repeated lines, and in repeated paragraphs
 )->str|None:         # Why it is dropped
-    "Gopher's repetition rules."
+    """Gopher's repetition rules.
+
+    Args:
+        text: Plain text
+        words: Its words, if they were split before
+        lines: Largest share of repeated lines, and of repeated paragraphs
+        chars: Largest share of characters in repeated lines, and in repeated paragraphs
+
+    Returns:
+        Why it is dropped
+    """
     reason = line_repetition(text, lines, chars)
     if reason:
         return reason
@@ -157,13 +239,21 @@ STOP_WORDS = {'the', 'be', 'to', 'of', 'and', 'that', 'have', 'with'}
 def is_word(
     word:str, # As `words_of` splits
 )->bool:
-    "More than punctuation."
+    """More than punctuation.
+
+    Args:
+        word: As `words_of` splits
+    """
     return any(c not in PUNCTUATION_SET for c in word)
 
 def has_letter(
     word:str, # As `words_of` splits
 )->bool:
-    "At least one letter."
+    """At least one letter.
+
+    Args:
+        word: As `words_of` splits
+    """
     return any(c.isalpha() for c in word)
 
 # %% ../../nbs/corpus/140_web.ipynb #b571ec4d
@@ -180,7 +270,24 @@ def gopher_quality(
     is_word:Callable[[str], bool]=is_word, # A faster one may be given
     has_letter:Callable[[str], bool]=has_letter, # The same
 )->str|None:               # Why it is dropped
-    "Gopher's quality rules."
+    """Gopher's quality rules.
+
+    Args:
+        text: Plain text
+        words: Its words, if they were split before
+        max_words: Fewest and most words that are not mere punctuation
+        max_length: Smallest and largest mean length of a word
+        max_symbols: Hashes per word, and ellipses per word
+        max_bullets: Share of lines that begin with a bullet
+        max_ellipses: Share of lines that end in an ellipsis
+        min_alpha: Share of words with a letter
+        min_stop_words: Different stop words
+        is_word: A faster one may be given
+        has_letter: The same
+
+    Returns:
+        Why it is dropped
+    """
     words = words_of(text) if words is None else words
     real = list(filter(is_word, words))
     if len(real) < min_words:
@@ -218,7 +325,18 @@ def c4_quality(
     max_word:int=1000,    # Longest word in a line, in characters
     sentences:Callable[[str], int]=sentence_count, # A faster one may be given
 )->tuple[str,str|None]:   # The text of the lines that stay, and why the page is dropped
-    "C4's rules as FineWeb used them."
+    """C4's rules as FineWeb used them.
+
+    Args:
+        text: Plain text
+        min_sentences: Fewest sentences in the lines that stay
+        min_words: Fewest words in a line
+        max_word: Longest word in a line, in characters
+        sentences: A faster one may be given
+
+    Returns:
+        The text of the lines that stay, and why the page is dropped
+    """
     kept, count = [], 0
     for line in text.splitlines():
         words = line.split()
@@ -249,7 +367,19 @@ def fineweb_quality(
     max_repeated:float=.01,  # Share of characters in repeated lines
     max_breaks:float=.3,     # Line breaks per word
 )->str|None:                 # Why it is dropped
-    "FineWeb's custom rules."
+    """FineWeb's custom rules.
+
+    Args:
+        text: Plain text
+        words: Its words, if they were split before
+        min_punctuation: Share of lines that end in punctuation
+        max_short: Share of lines of at most 30 characters
+        max_repeated: Share of characters in repeated lines
+        max_breaks: Line breaks per word
+
+    Returns:
+        Why it is dropped
+    """
     lines = [l for l in text.split('\n') if l.strip()]
     if not lines:
         return 'empty'
@@ -285,7 +415,14 @@ def _public(text):
 def mask_pii(
     text:str, # Plain text
 )->str:       # With e-mail addresses and public IP addresses replaced, in turn
-    "Replace e-mail addresses and public IP addresses."
+    """Replace e-mail addresses and public IP addresses.
+
+    Args:
+        text: Plain text
+
+    Returns:
+        With e-mail addresses and public IP addresses replaced, in turn
+    """
     mails, addresses = [0], [0]
     def mail(m):
         mails[0] += 1
@@ -301,7 +438,13 @@ def mask_pii(
 
 # %% ../../nbs/corpus/140_web.ipynb #e53e8e83
 class RuleStep(BaseFilter):
-    "Apply one rule to each document; drop with its reason, into the rule's own bin."
+    """Apply one rule to each document; drop with its reason, into the rule's own bin.
+
+    Args:
+        name: Shown in the funnel; also the bin's folder
+        rule: Reason or None; may change the document
+        dropped_folder: Parent of the bins
+    """
     def __init__(self,
         name:str,      # Shown in the funnel; also the bin's folder
         rule:Callable[[Document], str|None], # Reason or None; may change the document
@@ -313,7 +456,14 @@ class RuleStep(BaseFilter):
     def filter(self,
         doc:Document, # One document
     )->bool|tuple[bool, str]: # True, or (False, reason)
-        "Keep or drop a document."
+        """Keep or drop a document.
+
+        Args:
+            doc: One document
+
+        Returns:
+            True, or (False, reason)
+        """
         reason = self.rule(doc)
         if reason is None:
             return True
@@ -322,7 +472,11 @@ class RuleStep(BaseFilter):
 
 # %% ../../nbs/corpus/140_web.ipynb #c1819131
 class Extract:
-    "HTML to text; text stays."
+    """HTML to text; text stays.
+
+    Args:
+        extract: Page -> text
+    """
     def __init__(self,
         extract:Callable[[str], str]=extract_text, # Page -> text
     ):
@@ -331,7 +485,14 @@ class Extract:
     def __call__(self,
         doc:Document, # Its text is replaced
     )->str|None:      # Why it is dropped
-        "Extract, unless the document is text."
+        """Extract, unless the document is text.
+
+        Args:
+            doc: Its text is replaced
+
+        Returns:
+            Why it is dropped
+        """
         is_page = doc.text.lstrip('\ufeff \t\r\n').startswith('<')
         if doc.metadata.pop('kind', 'html' if is_page else 'text') == 'html':
             doc.text = self.extract(doc.text)
@@ -340,7 +501,12 @@ class Extract:
         return None
 
 class InLanguage:
-    "Keep one language; write down which it was."
+    """Keep one language; write down which it was.
+
+    Args:
+        code: Two letters
+        threshold: Smallest probability
+    """
     def __init__(self,
         code:str,        # Two letters
         threshold:float, # Smallest probability
@@ -350,7 +516,14 @@ class InLanguage:
     def __call__(self,
         doc:Document, # Gets `language` and `language_score`
     )->str|None:      # Why it is dropped
-        "Classify."
+        """Classify.
+
+        Args:
+            doc: Gets `language` and `language_score`
+
+        Returns:
+            Why it is dropped
+        """
         code, score = language(doc.text)
         doc.metadata |= dict(language=code, language_score=score)
         if code != self.code:
@@ -361,7 +534,11 @@ class InLanguage:
 
 # %% ../../nbs/corpus/140_web.ipynb #48dce1a3
 class Quality:
-    "Gopher's, C4's and FineWeb's rules."
+    """Gopher's, C4's and FineWeb's rules.
+
+    Args:
+        min_alpha: Share of words with a letter (Gopher)
+    """
     def __init__(self,
         min_alpha:float=.8, # Share of words with a letter (Gopher)
     ):
@@ -370,7 +547,14 @@ class Quality:
     def __call__(self,
         doc:Document, # Loses the lines that C4's rules drop
     )->str|None:      # Why it is dropped
-        "All rules in their order; words are split once."
+        """All rules in their order; words are split once.
+
+        Args:
+            doc: Loses the lines that C4's rules drop
+
+        Returns:
+            Why it is dropped
+        """
         words = words_of(doc.text)
         reason = gopher_repetition(doc.text, words) or gopher_quality(doc.text, words, min_alpha=self.min_alpha)
         if reason:
@@ -393,7 +577,17 @@ def web_steps(
     language_threshold:float=.65,# Smallest probability (FineWeb's, for fastText; decides little with py3langid)
     min_alpha:float=.8,          # Share of words with a letter (Gopher)
 )->list[PipelineStep]:           # Extraction, language, quality
-    "FineWeb's chain up to its near-duplicates, in its order; its filter of addresses (URLs) is left out."
+    """FineWeb's chain up to its near-duplicates, in its order; its filter of addresses (URLs) is left out.
+
+    Args:
+        dropped_folder: Parent of the bins of dropped pages
+        language: Language that is kept
+        language_threshold: Smallest probability (FineWeb's, for fastText; decides little with py3langid)
+        min_alpha: Share of words with a letter (Gopher)
+
+    Returns:
+        Extraction, language, quality
+    """
     rules: dict[str, Callable[[Document], str|None]] = dict(
         extract=Extract(), language=InLanguage(language, language_threshold), quality=Quality(min_alpha)
     )

@@ -13,13 +13,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from ..files import UserError, atomic_write
+from ..files import UserError, atomic_write, needs
 
 # %% ../../nbs/corpus/193_workers.ipynb #b94071eb
 def end_with_parent(
     parent:int, # Process id of the parent
 )->None:
-    "Start a thread that ends this process within a second after its parent has gone."
+    """Start a thread that ends this process within a second after its parent has gone.
+
+    Args:
+        parent: Process id of the parent
+    """
     def watch():
         while os.getppid() == parent:
             time.sleep(0.5)
@@ -40,7 +44,8 @@ def _quiet_logs():
         logging.getLogger(name).setLevel(logging.ERROR)
 
 def _run_task(steps, tasks, rank, logs):
-    from datatrove.executor import LocalPipelineExecutor
+    with needs('corpus'):
+        from datatrove.executor import LocalPipelineExecutor
     executor = LocalPipelineExecutor(
         pipeline=deepcopy(steps), tasks=tasks, workers=1, logging_dir=str(logs), skip_completed=True
     )
@@ -105,7 +110,15 @@ def run_tasks(
     logs:str|Path,      # Folder where finished tasks are noted, so that they are not run again
     progress:bool=True, # Show a progress bar
 )->None:
-    "Run datatrove pipelines without the tasks that were finished before a kill; raises a worker's `UserError`."
+    """Run datatrove pipelines without the tasks that were finished before a kill; raises a worker's `UserError`.
+
+    Args:
+        pipelines: Name -> datatrove pipeline steps, which can be pickled
+        tasks: Parts that the documents of each are cut into
+        workers: Processes; 1 runs in this one
+        logs: Folder where finished tasks are noted, so that they are not run again
+        progress: Show a progress bar
+    """
     from multiprocessing import get_context
     from tqdm.auto import tqdm
     from smollm_nb.corpus import workers as here # a new process finds functions by their module's name

@@ -86,7 +86,25 @@ def write_documents(
     min_tokens:int=150,     # Shorter texts are dropped
     seed:int=0,             # Prompt i uses seed + i
 )->dict[str, int]:          # Funnel: 'prompts', then each drop_reason with its count, then 'kept'
-    "Write, clean and filter documents; stopped and started again, it ends in the same bytes."
+    """Write, clean and filter documents; stopped and started again, it ends in the same bytes.
+
+    Args:
+        model: Tuned for chat; it writes on the device that it lies on
+        tokenizer: Its tokenizer
+        prompts: In order of their seeds
+        out_path: .jsonl or .jsonl.zst; rows in the schema of the hub's `cosmopedia-v2`
+        batch_size: Prompts that are written side by side
+        max_new_tokens: Most tokens of a text; 2,500 in the original
+        temperature: As in the original
+        top_p: As in the original
+        top_k: As in the original
+        repetition_penalty: As in the original
+        min_tokens: Shorter texts are dropped
+        seed: Prompt i uses seed + i
+
+    Returns:
+        Funnel: 'prompts', then each drop_reason with its count, then 'kept'
+    """
     from smollm_nb.model.batching import generate_batch
     from smollm_nb.model.tokenizer import chat_prompt
     how: dict[str, Any] = dict(
@@ -136,7 +154,29 @@ def write_with_server(
     max_retries:int=5,      # Further tries of a request where the error may pass
     wait:float=1.,          # Seconds before the second try; doubled each time
 )->dict[str, int]:          # Funnel, as of `write_documents`
-    "Write, clean and filter documents with an OpenAI-compatible server."
+    """Write, clean and filter documents with an OpenAI-compatible server.
+
+    Args:
+        url: The server's address up to and with /v1
+        model: The model's name there
+        prompts: In order of their seeds
+        out_path: .jsonl or .jsonl.zst; rows in the schema of the hub's `cosmopedia-v2`
+        tokenizer: Counts tokens for the length filter
+        batch_size: Prompts per file on disk
+        workers: Prompts under way at a time
+        max_new_tokens: As in the original
+        temperature: As in the original
+        top_p: As in the original
+        extra: Published; {} for servers that refuse them
+        min_tokens: Shorter texts are dropped
+        seed: Prompt i asks for seed + i
+        api_key: Sent as a bearer token
+        max_retries: Further tries of a request where the error may pass
+        wait: Seconds before the second try; doubled each time
+
+    Returns:
+        Funnel, as of `write_documents`
+    """
     how = dict(model=model, max_tokens=max_new_tokens, temperature=temperature, top_p=top_p, **extra)
     headers = {'Authorization': f'Bearer {api_key}'} if api_key else {}
     def payload(seed, prompt):

@@ -25,7 +25,14 @@ from ..model.tokenizer import TextTokenizer
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #c792ed9a
 @dataclass(frozen=True)
 class BitsPerByte:
-    "Bits per byte over documents, with what is needed to compare."
+    """Bits per byte over documents, with what is needed to compare.
+
+    Attributes:
+        value: total bits / total bytes
+        stderr: standard error of `value`, documents as the unit
+        nats: (documents,) minus log-probability
+        bytes: (documents,) size in UTF-8
+    """
     value: float        # total bits / total bytes
     stderr: float       # standard error of `value`, documents as the unit
     nats: np.ndarray    # (documents,) minus log-probability
@@ -35,7 +42,15 @@ def pooled(
     nats:Sequence[float]|np.ndarray,  # (documents,) minus log-probability of each document
     sizes:Sequence[float]|np.ndarray, # (documents,) bytes of each document
 )->BitsPerByte: # Ratio of the sums
-    "Bits per byte of a set of documents, with the standard error of a ratio of sums."
+    """Bits per byte of a set of documents, with the standard error of a ratio of sums.
+
+    Args:
+        nats: (documents,) minus log-probability of each document
+        sizes: (documents,) bytes of each document
+
+    Returns:
+        Ratio of the sums
+    """
     nats, sizes = np.asarray(nats, float), np.asarray(sizes, float)
     if not len(nats) or sizes.sum() == 0:
         raise UserError('no held-out text to measure; raise corpus.heldout_fraction or give more sources')
@@ -46,7 +61,15 @@ def compare(
     a:BitsPerByte, # One model
     b:BitsPerByte, # Another, on the same documents
 )->tuple[float,float]: # b minus a in bits per byte, and its standard error
-    "Paired difference over documents."
+    """Paired difference over documents.
+
+    Args:
+        a: One model
+        b: Another, on the same documents
+
+    Returns:
+        b minus a in bits per byte, and its standard error
+    """
     if not np.array_equal(a.bytes, b.bytes):
         raise UserError('the two results are for different documents; score both models on the same texts')
     difference = pooled(b.nats - a.nats, a.bytes)
@@ -57,7 +80,15 @@ def windows(
     n:int,       # Tokens to predict
     window:int,  # Inputs the model can read at once
 )->list[tuple[int,int,int]]: # (first input, end of inputs, first input whose prediction counts)
-    "Windows that overlap by half and count each prediction once; `UserError` for a window that cannot move on."
+    """Windows that overlap by half and count each prediction once; `UserError` for a window that cannot move on.
+
+    Args:
+        n: Tokens to predict
+        window: Inputs the model can read at once
+
+    Returns:
+        (first input, end of inputs, first input whose prediction counts)
+    """
     if window < 2:
         raise UserError(f'a window of {window} inputs cannot overlap by half; give seq_len at least 2')
     if n <= window:
@@ -100,7 +131,18 @@ def bits_per_byte(
     seq_len:int,         # Inputs per window
     progress:bool=False, # Show a progress bar
 )->BitsPerByte:    # Over all documents
-    "Bits per byte of documents under a neural model."
+    """Bits per byte of documents under a neural model.
+
+    Args:
+        model: A `SmolLM` or transformers causal LM
+        tokenizer: A `Tokenizer`, or one of transformers
+        texts: Held-out documents, encoded literally as training documents are
+        seq_len: Inputs per window
+        progress: Show a progress bar
+
+    Returns:
+        Over all documents
+    """
     from tqdm.auto import tqdm
     scored = CausalModel(model)
     ids = [[tokenizer.eos_token_id] + encode_alone(tokenizer, t, literal=True) for t in texts]
@@ -116,7 +158,12 @@ def bits_per_byte(
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #3ef66390
 class Unigram:
-    "Token frequencies with one added to each count."
+    """Token frequencies with one added to each count.
+
+    Args:
+        documents: Token lists to count
+        vocab_size: Entries of the tokenizer
+    """
     def __init__(self,
         documents:Iterable[Sequence[int]], # Token lists to count
         vocab_size:int, # Entries of the tokenizer
@@ -127,12 +174,25 @@ class Unigram:
     def nats(self,
         ids:Sequence[int], # Tokens of one document
     )->float: # Minus its log-probability
-        "Minus log-probability of a document."
+        """Minus log-probability of a document.
+
+        Args:
+            ids: Tokens of one document
+
+        Returns:
+            Minus its log-probability
+        """
         return float(-np.log(self.p[np.asarray(ids, int)]).sum())
 
 # %% ../../nbs/evaluation/425_bits_per_byte.ipynb #4f3ccfb0
 class Trigram:
-    "Counts of pairs and triples, smoothed by Witten and Bell's rule."
+    """Counts of pairs and triples, smoothed by Witten and Bell's rule.
+
+    Args:
+        documents: Token lists to count
+        vocab_size: Entries of the tokenizer
+        start: Token that stands before each document
+    """
     def __init__(self,
         documents:Sequence[Sequence[int]], # Token lists to count
         vocab_size:int, # Entries of the tokenizer
@@ -155,7 +215,15 @@ class Trigram:
         context:Sequence[int], # Up to two tokens before
         token:int,   # The next token
     )->float:    # Probability
-        "Probability of a token after a context."
+        """Probability of a token after a context.
+
+        Args:
+            context: Up to two tokens before
+            token: The next token
+
+        Returns:
+            Probability
+        """
         context = tuple(context)[-2:]
         if not context:
             return self.unigram.p[token]
@@ -166,7 +234,14 @@ class Trigram:
     def nats(self,
         ids:Sequence[int], # Tokens of one document
     )->float: # Minus its log-probability
-        "Minus log-probability of a document."
+        """Minus log-probability of a document.
+
+        Args:
+            ids: Tokens of one document
+
+        Returns:
+            Minus its log-probability
+        """
         ids = [self.start, self.start, *ids]
         return -sum(math.log(self.p(ids[i - 2:i], ids[i])) for i in range(2, len(ids)))
 
@@ -174,6 +249,13 @@ class Trigram:
 def gzip_bits_per_byte(
     texts:Sequence[str], # Held-out documents
 )->BitsPerByte: # 8 × packed size / size
-    "What a general packer needs for each document on its own."
+    """What a general packer needs for each document on its own.
+
+    Args:
+        texts: Held-out documents
+
+    Returns:
+        8 × packed size / size
+    """
     packed = [len(gzip.compress(t.encode(), 9, mtime=0)) for t in texts]
     return pooled([8*p*math.log(2) for p in packed], [len(t.encode()) for t in texts])

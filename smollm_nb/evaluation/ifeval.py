@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from .statistics import clustered_accuracy
-from ..files import UserError
+from ..files import UserError, needs
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -28,7 +28,14 @@ INSTRUCTIONS:dict[str, Checker] = {}
 def instruction(
     name:str, # Id, such as 'keywords:existence'
 )->Callable[[Checker], Checker]: # Decorator that leaves the checker as it is
-    "Enter a checker into `INSTRUCTIONS` under its id."
+    """Enter a checker into `INSTRUCTIONS` under its id.
+
+    Args:
+        name: Id, such as 'keywords:existence'
+
+    Returns:
+        Decorator that leaves the checker as it is
+    """
     def enter(check):
         INSTRUCTIONS[name] = check
         return check
@@ -84,7 +91,8 @@ five six seven eight nine ten'''.split()
 @lru_cache(1)
 def _sentence_cutter():
     "Punkt with our lists; a common word has been seen small and, inside a sentence, in capitals."
-    from nltk.tokenize import punkt
+    with needs('evaluation'):
+        from nltk.tokenize import punkt
     class Variables(punkt.PunktLanguageVars):
         # nltk gives this pattern five seconds by the clock and then fails; it needs time in proportion to the text
         def period_context_re(self): return re.compile(super().period_context_re().pattern, re.VERBOSE)
@@ -96,7 +104,14 @@ def _sentence_cutter():
 def split_sentences(
     text:str,    # Running text
 )->list[str]:    # Sentences, white space made single
-    "Cut an English text into sentences as Punkt does."
+    """Cut an English text into sentences as Punkt does.
+
+    Args:
+        text: Running text
+
+    Returns:
+        Sentences, white space made single
+    """
     return [' '.join(sentence.split()) for sentence in _sentence_cutter().tokenize(text)]
 
 # %% ../../nbs/evaluation/440_ifeval.ipynb #231659b1
@@ -218,7 +233,8 @@ def _speaks(text, code):
     return not any(map(str.isalpha, text)) or language(text)[0] == code.split('-')[0]
 
 def _tokens(text):
-    from nltk.tokenize import NLTKWordTokenizer
+    with needs('evaluation'):
+        from nltk.tokenize import NLTKWordTokenizer
     return NLTKWordTokenizer().tokenize(' '.join(text.split()))
 
 @instruction('change_case:capital_word_frequency')
@@ -250,7 +266,14 @@ def _response_language(response, language):
 def loose_variants(
     response:str, # What the model wrote
 )->list[str]:     # As it is; without first, last, both outer lines; the same four without asterisks
-    "The eight texts of which one must pass for the loose verdict."
+    """The eight texts of which one must pass for the loose verdict.
+
+    Args:
+        response: What the model wrote
+
+    Returns:
+        As it is; without first, last, both outer lines; the same four without asterisks
+    """
     lines = response.split('\n')
     cut = [response, *('\n'.join(kept).strip() for kept in (lines[1:], lines[:-1], lines[1:-1]))]
     return cut + [c.replace('*', '') for c in cut]
@@ -349,7 +372,17 @@ def check_instructions(
     instruction_id_list:list[str], # Ids, keys of `INSTRUCTIONS`
     kwargs:list[dict],        # One dict of arguments per id; None values are left out
 )->dict[str,list[bool]]:      # Under 'strict' and 'loose' one verdict per id
-    "Which of its instructions a response follows."
+    """Which of its instructions a response follows.
+
+    Args:
+        prompt: What was asked; named in errors, the verdicts do not depend on it
+        response: What the model wrote
+        instruction_id_list: Ids, keys of `INSTRUCTIONS`
+        kwargs: One dict of arguments per id; None values are left out
+
+    Returns:
+        Under 'strict' and 'loose' one verdict per id
+    """
     checkers = _checkers(prompt, instruction_id_list, kwargs)
     if not isinstance(response, str):
         raise IFEvalError(
@@ -362,8 +395,16 @@ def check_instructions(
 def summarise_ifeval(
     verdicts:list[dict], # From `check_instructions`, one per prompt
 )->"pd.DataFrame":        # metric, value, stderr, n; four rows
-    "The four accuracies of IFEval, under the reference's names."
-    import pandas as pd
+    """The four accuracies of IFEval, under the reference's names.
+
+    Args:
+        verdicts: From `check_instructions`, one per prompt
+
+    Returns:
+        metric, value, stderr, n; four rows
+    """
+    with needs('evaluation'):
+        import pandas as pd
     if not verdicts:
         raise IFEvalError('no verdicts; check at least one response')
     groups = {}

@@ -25,7 +25,16 @@ def encode_pair(
     context:str|list[int], # What the model reads, a text or its ids; '' starts from the end-of-text token
     continuation:str, # What is weighed; not empty
 )->tuple[list[int],list[int]]: # Ids of context and of continuation
-    "Encode the whole, then cut where the context's own encoding ends."
+    """Encode the whole, then cut where the context's own encoding ends.
+
+    Args:
+        tokenizer: As in `encode_alone`
+        context: What the model reads, a text or its ids; '' starts from the end-of-text token
+        continuation: What is weighed; not empty
+
+    Returns:
+        Ids of context and of continuation
+    """
     if not continuation:
         raise ScoreError(f'empty continuation after the context {context[-40:]!r}; nothing to weigh')
     if isinstance(context, list):
@@ -48,7 +57,16 @@ def cut_to_window(
     continuation:list[int], # Ids that are weighed
     window:int,             # Most tokens that the model reads
 )->tuple[list[int],list[int]]: # Context without what does not fit on its left, and the continuation
-    "Keep the last `window` inputs; the last token of all is only predicted, never read."
+    """Keep the last `window` inputs; the last token of all is only predicted, never read.
+
+    Args:
+        context: Ids that are read
+        continuation: Ids that are weighed
+        window: Most tokens that the model reads
+
+    Returns:
+        Context without what does not fit on its left, and the continuation
+    """
     if len(continuation) > window:
         raise ScoreError(
             f'a continuation of {len(continuation)} tokens is longer than the model\'s window of {window}; shorten it'
@@ -61,7 +79,16 @@ def score_choices(
     choices:Sequence[str],    # The choices' texts
     tokens:Sequence[int],     # How many tokens each choice has
 )->dict[str,int]: # Metric to index of the choice that wins; the first of equals
-    "Which choice wins: by sum (`acc`), per character without its first space (`acc_norm`), per byte, per token."
+    """Which choice wins: by sum (`acc`), per character without its first space (`acc_norm`), per byte, per token.
+
+    Args:
+        logprobs: Log-likelihood of each choice, in nats
+        choices: The choices' texts
+        tokens: How many tokens each choice has
+
+    Returns:
+        Metric to index of the choice that wins; the first of equals
+    """
     texts = [c.removeprefix(' ') for c in choices]
     sizes = dict(
         acc=[1] * len(texts), acc_norm=map(len, texts), acc_bytes=[len(t.encode()) for t in texts], acc_tokens=tokens
@@ -77,7 +104,17 @@ def loglikelihood(
     context:str|list[int], # What the model reads
     continuation:str, # What is weighed
 )->float:             # Sum of log p(token | everything before it) over the continuation, in nats
-    "Log-likelihood of one continuation after its context, in one forward pass."
+    """Log-likelihood of one continuation after its context, in one forward pass.
+
+    Args:
+        model: A `SmolLM`, or any transformers causal LM
+        tokenizer: Has encode(text) -> ids and eos_token_id
+        context: What the model reads
+        continuation: What is weighed
+
+    Returns:
+        Sum of log p(token | everything before it) over the continuation, in nats
+    """
     causal = CausalModel(model)
     ctx, cont = cut_to_window(*encode_pair(tokenizer, context, continuation), causal.window)
     ids = torch.tensor([ctx + cont], device=causal.device)
@@ -94,7 +131,19 @@ def loglikelihoods(
     progress:bool=False,    # Show a progress bar
     cut:list[int]|None=None,     # Receives the indices of requests whose context was cut from the left
 )->list[float]:             # Sum of log p(token | everything before it) over each continuation, in nats
-    "Log-likelihood of each continuation after its context."
+    """Log-likelihood of each continuation after its context.
+
+    Args:
+        model: A `SmolLM`, or any transformers causal LM
+        tokenizer: Has encode(text) -> ids and eos_token_id
+        requests: Pairs (context, continuation)
+        batch_tokens: Padded tokens per forward pass; None: chosen for the model's device
+        progress: Show a progress bar
+        cut: Receives the indices of requests whose context was cut from the left
+
+    Returns:
+        Sum of log p(token | everything before it) over each continuation, in nats
+    """
     encoded, window = [encode_pair(tokenizer, *r) for r in requests], CausalModel(model).window
     pairs = [cut_to_window(*p, window) for p in encoded]
     if cut is not None:

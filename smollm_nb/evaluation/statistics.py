@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 def accuracy(
     right:Sequence[float], # One value per item, from 0 to 1
 )->tuple[float,float]: # Mean and its standard error
-    "Mean of the items' values and its standard error, which for zeros and ones is the binomial one."
+    """Mean of the items' values and its standard error, which for zeros and ones is the binomial one.
+
+    Args:
+        right: One value per item, from 0 to 1
+
+    Returns:
+        Mean and its standard error
+    """
     n = len(right)
     if not n:
         raise UserError('no items were scored; raise the limit or check the task')
@@ -33,7 +40,17 @@ def bootstrap_error(
     resamples:int=1000, # Samples that are drawn
     seed:int=0,         # Of the random choice
 )->float:               # Standard error of the metric
-    "Standard deviation of a metric over samples drawn with replacement."
+    """Standard deviation of a metric over samples drawn with replacement.
+
+    Args:
+        values: One value per item
+        metric: Function of an array of values; None: the mean
+        resamples: Samples that are drawn
+        seed: Of the random choice
+
+    Returns:
+        Standard error of the metric
+    """
     import numpy as np
     values, rng = np.asarray(values), np.random.default_rng(seed)
     return float(
@@ -47,7 +64,15 @@ def paired(
     a:Sequence[float], # One value per item, of one model
     b:Sequence[float], # Of another model, on the same items in the same order
 )->tuple[float,float]: # Mean of b - a, and its standard error
-    "How much better a model is, item by item."
+    """How much better a model is, item by item.
+
+    Args:
+        a: One value per item, of one model
+        b: Of another model, on the same items in the same order
+
+    Returns:
+        Mean of b - a, and its standard error
+    """
     import numpy as np
     if len(a) != len(b) or len(a) < 2:
         raise UserError(f'{len(a)} and {len(b)} items: a paired comparison needs the same items, at least two')
@@ -60,7 +85,16 @@ def items_needed(
     variance:float,   # Of one item's value: p(1 - p) for a score; paired: the share of items that change
     errors:float=2.,  # How many standard errors wide the difference shall be
 )->int:               # Items
-    "How many items make a difference as wide as so many standard errors."
+    """How many items make a difference as wide as so many standard errors.
+
+    Args:
+        difference: To be seen, such as 0.01 for one point
+        variance: Of one item's value: p(1 - p) for a score; paired: the share of items that change
+        errors: How many standard errors wide the difference shall be
+
+    Returns:
+        Items
+    """
     if difference <= 0:
         raise UserError(f'difference = {difference}: must be above 0; the smaller it is, the more items it needs')
     return math.ceil(variance*(errors/difference)**2)
@@ -71,7 +105,16 @@ def above_chance(
     stderr:float, # Its standard error
     choices:float, # Choices of each item, of which one is right; for a mixture 1 over the chance of guessing
 )->tuple[float,float]: # Chance-corrected score and its standard error
-    "Score with guessing at 0 and perfection at 1."
+    """Score with guessing at 0 and perfection at 1.
+
+    Args:
+        score: Share of items that are right
+        stderr: Its standard error
+        choices: Choices of each item, of which one is right; for a mixture 1 over the chance of guessing
+
+    Returns:
+        Chance-corrected score and its standard error
+    """
     chance = 1/choices
     return (score - chance)/(1 - chance), stderr/(1 - chance)
 
@@ -80,7 +123,15 @@ def ratio_of_sums(
     tops:'Sequence[float]|np.ndarray', # One number per unit, such as bits of each document
     bottoms:'Sequence[float]|np.ndarray', # One number per unit, such as its bytes; their sum is not 0
 )->tuple[float,float]: # Sum over sum, and its standard error with the units as independent; infinite for one unit
-    "A ratio of sums and its standard error."
+    """A ratio of sums and its standard error.
+
+    Args:
+        tops: One number per unit, such as bits of each document
+        bottoms: One number per unit, such as its bytes; their sum is not 0
+
+    Returns:
+        Sum over sum, and its standard error with the units as independent; infinite for one unit
+    """
     import numpy as np
     top, bottom = np.asarray(tops, float), np.asarray(bottoms, float)
     n, ratio = len(top), top.sum()/bottom.sum()
@@ -93,6 +144,13 @@ def ratio_of_sums(
 def clustered_accuracy(
     groups:list[list[bool]], # Verdicts, one list per prompt
 )->tuple[float,float,int]:   # Share of True, its standard error (infinite for one prompt), number of verdicts
-    "Accuracy over all verdicts; the error takes prompts, not verdicts, as independent."
+    """Accuracy over all verdicts; the error takes prompts, not verdicts, as independent.
+
+    Args:
+        groups: Verdicts, one list per prompt
+
+    Returns:
+        Share of True, its standard error (infinite for one prompt), number of verdicts
+    """
     sizes = [len(g) for g in groups]
     return *ratio_of_sums([sum(g) for g in groups], sizes), sum(sizes)

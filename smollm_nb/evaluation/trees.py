@@ -28,7 +28,14 @@ ON_CPU, ON_GPU = PassSizes(256, 64, 400), PassSizes(4096, 1024, 1500)
 def pass_sizes(
     device:torch.device|str, # Where the model is
 )->PassSizes:                # `ON_CPU` there, `ON_GPU` on anything else
-    "A processor's cache holds some hundreds of tokens, a GPU wants thousands."
+    """A processor's cache holds some hundreds of tokens, a GPU wants thousands.
+
+    Args:
+        device: Where the model is
+
+    Returns:
+        `ON_CPU` there, `ON_GPU` on anything else
+    """
     return ON_CPU if torch.device(device).type == 'cpu' else ON_GPU
 
 # %% ../../nbs/evaluation/422_trees.ipynb #a40bf9ed
@@ -59,7 +66,13 @@ class Tree:
         ids:list[int],  # Its tokens
         shared:int=0,   # How many of them it has in common with the request that was added last
     )->None:
-        "Add a path; what is shared is not stored again."
+        """Add a path; what is shared is not stored again.
+
+        Args:
+            request: Whose tokens these are
+            ids: Its tokens
+            shared: How many of them it has in common with the request that was added last
+        """
         before = next(reversed(self.paths.values())) if shared else []
         self.paths[request] = before[:shared] + list(range(len(self), len(self) + len(ids) - shared))
         self.tokens += ids[shared:]
@@ -75,7 +88,16 @@ def build_trees(
     largest:int,                # Nodes that a tree may have, unless a single list is longer
     worth:int=ON_CPU.worth,     # What a shared token is worth; 0: a tree for each request
 )->list[Tree]:   # Each request in one of them
-    "Trees in which as much is shared as pays."
+    """Trees in which as much is shared as pays.
+
+    Args:
+        inputs: Token lists, one for each request
+        largest: Nodes that a tree may have, unless a single list is longer
+        worth: What a shared token is worth; 0: a tree for each request
+
+    Returns:
+        Each request in one of them
+    """
     trees:list[Tree] = []
     last:list[int] = []
     for i in sorted(range(len(inputs)), key=inputs.__getitem__):
@@ -90,7 +112,12 @@ def build_trees(
 
 # %% ../../nbs/evaluation/422_trees.ipynb #71c5a1d0
 class TreeBatch:
-    "A batch of trees in the place of a `KVCache`: positions are depths, and each node sees its ancestors and itself."
+    """A batch of trees in the place of a `KVCache`: positions are depths, and each node sees its ancestors and itself.
+
+    Args:
+        trees: Padded to the largest
+        device: Where the model is
+    """
     longest = 0 # nothing was read before
     def __init__(self,
         trees:list[Tree],    # Padded to the largest
@@ -140,7 +167,17 @@ def tree_logprobs(
     batch_tokens:int|None=None, # Padded tokens per forward pass; None: chosen for the model's device
     progress:bool=False,    # Show a progress bar
 )->Tensor:                  # (requests,) sums of log p(token | everything before it), float64 on the CPU
-    "Log-probability of each continuation; what requests share is read once."
+    """Log-probability of each continuation; what requests share is read once.
+
+    Args:
+        model: A `SmolLM`, or any transformers causal LM; on whatever device it is
+        pairs: Ids of context and of continuation, cut to the window
+        batch_tokens: Padded tokens per forward pass; None: chosen for the model's device
+        progress: Show a progress bar
+
+    Returns:
+        (requests,) sums of log p(token | everything before it), float64 on the CPU
+    """
     from tqdm.auto import tqdm
     causal = CausalModel(model)
     read, sizes = _reader(causal), pass_sizes(causal.device)

@@ -8,15 +8,18 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/model.html.md"""
 __all__ = ['SPECIAL_TOKENS', 'Tokenizer', 'build_tokenizer', 'chat_prompt', 'SmolLMConfig', 'flops_per_token', 'inference_memory',
            'kv_cache_bytes', 'largest_rows', 'parameter_count', 'parameter_split', 'training_memory', 'weight_bytes',
            'MLP', 'Attention', 'Block', 'RMSNorm', 'apply_rope', 'rope_tables', 'SmolLM', 'chunked_cross_entropy',
-           'document_mask', 'token_logprobs', 'load_model', 'read_gguf', 'FastLM', 'for_cpu', 'KVCache', 'generate',
-           'generate_batch']
+           'document_mask', 'token_logprobs', 'load_folder', 'load_gguf', 'load_model', 'load_tokenizer',
+           'load_weights', 'locate_model', 'read_gguf', 'HubTokenizer', 'open_model', 'FastLM', 'for_cpu', 'KVCache',
+           'generate', 'generate_batch']
 
 # %% ../../nbs/model/200_model.ipynb #04f8bf6d
 from .tokenizer import SPECIAL_TOKENS, Tokenizer, build_tokenizer, chat_prompt
 from .config import SmolLMConfig, flops_per_token, kv_cache_bytes, parameter_count, parameter_split
 from .layers import MLP, Attention, Block, RMSNorm, apply_rope, rope_tables
 from .lm import SmolLM, chunked_cross_entropy, document_mask, token_logprobs
-from .weights import load_model, read_gguf
+from .weights import (load_folder, load_gguf, load_model, load_tokenizer, load_weights,
+                                     locate_model, read_gguf)
+from .open import HubTokenizer, open_model
 from .memory import inference_memory, largest_rows, training_memory, weight_bytes
 from .kernels import FastLM, for_cpu
 from .batching import generate_batch
@@ -28,6 +31,7 @@ _all_ = [
     'SPECIAL_TOKENS', 'Tokenizer', 'build_tokenizer', 'chat_prompt', 'SmolLMConfig', 'flops_per_token',
     'inference_memory', 'kv_cache_bytes', 'largest_rows', 'parameter_count', 'parameter_split', 'training_memory',
     'weight_bytes', 'MLP', 'Attention', 'Block', 'RMSNorm', 'apply_rope', 'rope_tables', 'SmolLM',
-    'chunked_cross_entropy', 'document_mask', 'token_logprobs', 'load_model', 'read_gguf', 'FastLM', 'for_cpu',
+    'chunked_cross_entropy', 'document_mask', 'token_logprobs', 'load_folder', 'load_gguf', 'load_model',
+    'load_tokenizer', 'load_weights', 'locate_model', 'read_gguf', 'HubTokenizer', 'open_model', 'FastLM', 'for_cpu',
     'KVCache', 'generate', 'generate_batch'
 ]

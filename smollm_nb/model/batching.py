@@ -31,12 +31,23 @@ class UnevenCache(KVCache):
 
     @property
     def longest(self)->int: # Tokens in the fullest row
+        """
+        Returns:
+            Tokens in the fullest row
+        """
         return max(self.lengths, default=0)
 
     def plan(self,
         T:int, # Tokens that every row in use is about to read
     )->Plan:   # For `extend` and `advance`
-        "Positions of the next tokens, and who may look where."
+        """Positions of the next tokens, and who may look where.
+
+        Args:
+            T: Tokens that every row in use is about to read
+
+        Returns:
+            For `extend` and `advance`
+        """
         end, room, device = self.longest + T, self.k.shape[3], self.k.device
         if end > room:
             raise CacheError(f'cache: {end} tokens do not fit in max_len = {room}; make a larger one')
@@ -49,7 +60,17 @@ class UnevenCache(KVCache):
         k:Tensor,  # (B, K, T, H) its new keys
         v:Tensor,  # (B, K, T, H) its new values
     )->tuple[Tensor,Tensor]: # (B, K, S, H) all keys and values of the layer
-        "Store a layer's new keys and values, each row's at its own end."
+        """Store a layer's new keys and values, each row's at its own end.
+
+        Args:
+            plan: From `plan`
+            layer: Which layer
+            k: (B, K, T, H) its new keys
+            v: (B, K, T, H) its new values
+
+        Returns:
+            (B, K, S, H) all keys and values of the layer
+        """
         rows, places = torch.arange(len(k), device=k.device)[:, None], plan.positions[:, 0]
         for store, x in ((self.k, k), (self.v, v)):
             store[layer][rows, :, places] = x.transpose(1, 2)
@@ -58,7 +79,11 @@ class UnevenCache(KVCache):
     def advance(self,
         plan:Plan, # Whose keys and values all layers have stored
     )->None:
-        "Count the tokens of a step."
+        """Count the tokens of a step.
+
+        Args:
+            plan: Whose keys and values all layers have stored
+        """
         self.lengths = [n + plan.positions.shape[-1] for n in self.lengths]
 
 # %% ../../nbs/model/275_batching.ipynb #47e2974c
@@ -67,7 +92,14 @@ class RaggedCache(UnevenCache):
     def open(self,
         rows:int, # How many
     )->KVCache:   # Empty, of even rows, in the memory of the next free ones
-        "Begin new texts; when they are read, `close` says how long each is."
+        """Begin new texts; when they are read, `close` says how long each is.
+
+        Args:
+            rows: How many
+
+        Returns:
+            Empty, of even rows, in the memory of the next free ones
+        """
         new: KVCache = copy.copy(self)
         at = len(self.lengths)
         new.__class__ = KVCache
@@ -77,13 +109,21 @@ class RaggedCache(UnevenCache):
     def close(self,
         lengths:list[int], # Tokens of each new text; what was read beyond is padding
     )->None:
-        "Take the rows that were opened into use."
+        """Take the rows that were opened into use.
+
+        Args:
+            lengths: Tokens of each new text; what was read beyond is padding
+        """
         self.lengths = self.lengths + list(lengths)
 
     def drop(self,
         row:int, # A row that has ended
     )->None:
-        "Remove a row; the last one moves into its place."
+        """Remove a row; the last one moves into its place.
+
+        Args:
+            row: A row that has ended
+        """
         last = len(self.lengths) - 1
         n = self.lengths[last]
         if row != last:
@@ -175,7 +215,24 @@ def generate_batch(
     seed:int|None=None,     # Prompt i uses seed + i; None for new random numbers
     batch_size:int=16,      # Texts written side by side
 )->list[str]:               # One continuation per prompt
-    "Continue many prompts; each text is the one that `generate` would write."
+    """Continue many prompts; each text is the one that `generate` would write.
+
+    Args:
+        model: `SmolLM` or `FastLM`; a model of transformers writes its texts one by one
+        tokenizer: Its tokenizer
+        prompts: Texts, or lists of token ids, of any lengths
+        max_new_tokens: Most tokens to write for each
+        temperature: As in `generate`
+        top_k: As in `generate`
+        top_p: As in `generate`
+        repetition_penalty: As in `generate`
+        stop: As in `generate`
+        seed: Prompt i uses seed + i; None for new random numbers
+        batch_size: Texts written side by side
+
+    Returns:
+        One continuation per prompt
+    """
     how: dict[str,Any] = dict(
         temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty
     )
@@ -199,7 +256,15 @@ def in_faster_precision(
     model:SmolLM, # Weights in float32
     pick:Callable[...,tuple[str,Any]]=fastest, # Function of functions by name: the fastest name, and seconds by name
 )->SmolLM:        # `model` itself, or a copy in bfloat16
-    "The model in the precision in which it writes faster on this machine."
+    """The model in the precision in which it writes faster on this machine.
+
+    Args:
+        model: Weights in float32
+        pick: Function of functions by name: the fastest name, and seconds by name
+
+    Returns:
+        `model` itself, or a copy in bfloat16
+    """
     half = copy.deepcopy(model).to(torch.bfloat16)
 
     @torch.inference_mode()

@@ -21,7 +21,14 @@ class CacheError(UserError):
 
 @dataclass(frozen=True)
 class Plan:
-    "Where the next tokens of every row stand, and what they may see."
+    """Where the next tokens of every row stand, and what they may see.
+
+    Attributes:
+        start: Tokens before them, in the fullest row
+        end: Tokens with them
+        positions: (T,), or (B, 1, T) where rows differ
+        mask: (B or 1, 1, T, S) True where a token may look; None: at everything before itself
+    """
     start: int         # Tokens before them, in the fullest row
     end: int           # Tokens with them
     positions: Tensor  # (T,), or (B, 1, T) where rows differ
@@ -30,14 +37,27 @@ class Plan:
 class Cache(Protocol):
     "What a model needs from a memory of earlier tokens."
     @property
-    def longest(self)->int: ... # Tokens in the fullest row
+    def longest(self)->int: # Tokens in the fullest row
+        """
+        Returns:
+            Tokens in the fullest row
+        """
+        ...
     def plan(self, T:int)->Plan: ...
     def extend(self, plan:Plan, layer:int, k:Tensor, v:Tensor)->tuple[Tensor, Tensor]: ...
     def advance(self, plan:Plan)->None: ...
 
 # %% ../../nbs/model/235_cache.ipynb #a4e9e0df
 class KVCache:
-    "Keys and values of what every row has read so far; all rows have the same length."
+    """Keys and values of what every row has read so far; all rows have the same length.
+
+    Args:
+        config: Shape of the model
+        batch_size: B, rows
+        max_len: Tokens that a row has space for
+        dtype: Type of the model's weights
+        device: Where the model is
+    """
     def __init__(self,
         config:SmolLMConfig,             # Shape of the model
         batch_size:int,                  # B, rows
@@ -51,12 +71,23 @@ class KVCache:
 
     @property
     def longest(self)->int: # Tokens in each row
+        """
+        Returns:
+            Tokens in each row
+        """
         return self.length
 
     def plan(self,
         T:int, # Tokens that every row is about to read
     )->Plan:   # For `extend` and `advance`
-        "Positions of the next tokens; each may look at everything before itself."
+        """Positions of the next tokens; each may look at everything before itself.
+
+        Args:
+            T: Tokens that every row is about to read
+
+        Returns:
+            For `extend` and `advance`
+        """
         end, room = self.length + T, self.k.shape[3]
         if end > room:
             raise CacheError(f'cache: {end} tokens do not fit in max_len = {room}; make a larger KVCache')
@@ -68,7 +99,17 @@ class KVCache:
         k:Tensor,  # (B, K, T, H) its new keys
         v:Tensor,  # (B, K, T, H) its new values
     )->tuple[Tensor,Tensor]: # (B, K, S, H) all keys and values of the layer
-        "Store a layer's new keys and values."
+        """Store a layer's new keys and values.
+
+        Args:
+            plan: From `plan`
+            layer: Which layer
+            k: (B, K, T, H) its new keys
+            v: (B, K, T, H) its new values
+
+        Returns:
+            (B, K, S, H) all keys and values of the layer
+        """
         self.k[layer, :, :, plan.start:plan.end], self.v[layer, :, :, plan.start:plan.end] = k, v
         return self.k[layer, :, :, :plan.end], self.v[layer, :, :, :plan.end]
 

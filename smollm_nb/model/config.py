@@ -12,7 +12,7 @@ __all__ = ['PRESETS', 'RIVALS', 'ConfigError', 'Shape', 'SmolLMConfig', 'paramet
 import reprlib
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
-from ..files import UserError
+from ..files import UserError, needs
 from ..settings import MODEL_PRESETS
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -55,7 +55,23 @@ def _check_divisions(shape:'Shape')->None:
 # %% ../../nbs/model/210_config.ipynb #40b9bae7
 @dataclass(frozen=True)
 class Shape:
-    "The thirteen fields of a model's configuration, under the hub's key names, checked when they are set."
+    """The thirteen fields of a model's configuration, under the hub's key names, checked when they are set.
+
+    Attributes:
+        hidden_size: D, width of the vector that each token carries
+        intermediate_size: F, width inside the MLP
+        num_hidden_layers: L, blocks
+        num_attention_heads: N, query heads
+        num_key_value_heads: K, key-value heads; divides N
+        max_position_embeddings: longest context, in tokens
+        vocab_size: V, token ids
+        rms_norm_eps: added to the mean square in RMSNorm
+        rope_theta: base of the rotary wavelengths, in positions
+        tie_word_embeddings: one matrix for input embedding and output head
+        bos_token_id: begins a text; SmolLM's base models use `<|endoftext|>`
+        eos_token_id: ends a text
+        pad_token_id: fills short rows; the base models have none
+    """
     hidden_size: int                    # D, width of the vector that each token carries
     intermediate_size: int              # F, width inside the MLP
     num_hidden_layers: int              # L, blocks
@@ -86,7 +102,11 @@ class SmolLMConfig(Shape):
     def preset(cls,
         name:str, # A key of `PRESETS`
     )->'SmolLMConfig':
-        "A published shape by name."
+        """A published shape by name.
+
+        Args:
+            name: A key of `PRESETS`
+        """
         if name not in PRESETS:
             raise ConfigError(f'unknown preset {_brief(name)}; choose one of {", ".join(PRESETS)}')
         return PRESETS[name]
@@ -95,21 +115,33 @@ class SmolLMConfig(Shape):
     def tiny(cls,
         **changes:Any, # Fields to set otherwise
     )->'SmolLMConfig':
-        "A shape for tests: about 60,000 parameters, no two axes alike."
+        """A shape for tests: about 60,000 parameters, no two axes alike.
+
+        Args:
+            **changes: Fields to set otherwise
+        """
         small = cls(vocab_size=300, hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=6,
                     num_key_value_heads=2, max_position_embeddings=64)
         return replace(small, **changes)
 
     def to_dict(self,
     )->dict[str,Any]: # What `config.json` holds
-        "The hub's form of a Llama configuration."
+        """The hub's form of a Llama configuration.
+
+        Returns:
+            What `config.json` holds
+        """
         return _hub_form(self)
 
     @classmethod
     def from_dict(cls,
         d:dict[str,Any], # What `config.json` holds, in the old or the new form
     )->'SmolLMConfig':
-        "A configuration from the hub's form; what SmolLM cannot express is a `ConfigError`."
+        """A configuration from the hub's form; what SmolLM cannot express is a `ConfigError`.
+
+        Args:
+            d: What `config.json` holds, in the old or the new form
+        """
         return _from_hub_form(d)
 
 # %% ../../nbs/model/210_config.ipynb #def37014
@@ -119,7 +151,14 @@ PRESETS = {name: SmolLMConfig(**shape) for name, shape in MODEL_PRESETS.items()}
 def parameter_split(
     config:SmolLMConfig, # Shape
 )->dict[str,int]:        # Parameters in `embedding`, `attention`, `mlp`, `norms` and, if not tied, `head`
-    "Where the parameters are."
+    """Where the parameters are.
+
+    Args:
+        config: Shape
+
+    Returns:
+        Parameters in `embedding`, `attention`, `mlp`, `norms` and, if not tied, `head`
+    """
     D, F, L, H = config.hidden_size, config.intermediate_size, config.num_hidden_layers, config.head_dim
     N, K, V = config.num_attention_heads, config.num_key_value_heads, config.vocab_size
     split = dict(embedding=V*D, attention=L*(2*D*N*H + 2*D*K*H), mlp=L*3*D*F, norms=L*2*D + D)
@@ -128,7 +167,14 @@ def parameter_split(
 def parameter_count(
     config:SmolLMConfig, # Shape
 )->int:                  # Parameters; a tied head is counted once
-    "Predicted number of parameters."
+    """Predicted number of parameters.
+
+    Args:
+        config: Shape
+
+    Returns:
+        Parameters; a tied head is counted once
+    """
     return sum(parameter_split(config).values())
 
 # %% ../../nbs/model/210_config.ipynb #735aca71
@@ -202,8 +248,16 @@ RIVALS = {  # name -> transformers' configuration class and what differs from it
 def rival(
     name:str, # A key of `RIVALS`
 )->'PreTrainedModel': # transformers' model on the meta device: shapes without contents
-    "A comparison model whose block differs from ours."
-    import torch, transformers
+    """A comparison model whose block differs from ours.
+
+    Args:
+        name: A key of `RIVALS`
+
+    Returns:
+        transformers' model on the meta device: shapes without contents
+    """
+    with needs('evaluation'):
+        import torch, transformers
     if name not in RIVALS:
         raise ConfigError(f'unknown comparison model {name!r}; choose one of {", ".join(RIVALS)}')
     kind, changes = RIVALS[name]
@@ -215,7 +269,15 @@ def flops_per_token(
     config:SmolLMConfig, # Shape
     seq_len:float,       # T, tokens per row, or the number of positions that a token looks at on average
 )->float:                # FLOPs per token, forward and backward
-    "Training arithmetic per token: 6 per matrix weight and 12·L·D·T for attention."
+    """Training arithmetic per token: 6 per matrix weight and 12·L·D·T for attention.
+
+    Args:
+        config: Shape
+        seq_len: T, tokens per row, or the number of positions that a token looks at on average
+
+    Returns:
+        FLOPs per token, forward and backward
+    """
     split = parameter_split(config)
     matrices = split['attention'] + split['mlp'] + config.vocab_size*config.hidden_size
     return 6*matrices + 12*config.num_hidden_layers*config.hidden_size*seq_len
@@ -226,5 +288,14 @@ def kv_cache_bytes(
     tokens:int,            # Tokens in the cache
     bytes_per_number:int=2, # 2 for bfloat16, 4 for float32
 )->int:                    # Bytes
-    "Size of the key-value cache of one text."
+    """Size of the key-value cache of one text.
+
+    Args:
+        config: Shape
+        tokens: Tokens in the cache
+        bytes_per_number: 2 for bfloat16, 4 for float32
+
+    Returns:
+        Bytes
+    """
     return 2*config.num_hidden_layers*config.num_key_value_heads*config.head_dim*tokens*bytes_per_number

@@ -24,7 +24,16 @@ def penalize(
     seen:Tensor,   # (B, V) True for tokens that occurred in the prompt or since
     penalty:float, # 1 changes nothing, above 1 discourages
 )->Tensor:         # (B, V)
-    "Make tokens that were seen less likely."
+    """Make tokens that were seen less likely.
+
+    Args:
+        logits: (B, V)
+        seen: (B, V) True for tokens that occurred in the prompt or since
+        penalty: 1 changes nothing, above 1 discourages
+
+    Returns:
+        (B, V)
+    """
     return torch.where(seen, torch.where(logits > 0, logits/penalty, logits*penalty), logits)
 
 def candidates(
@@ -33,7 +42,17 @@ def candidates(
     top_k:int=0,       # Tokens that stay, 0 for all
     top_p:float=1.,    # Probability that the likeliest must reach together
 )->tuple[Tensor,Tensor]: # probabilities (B, C), largest first, and their token ids (B, C)
-    "The tokens that may be sampled, and how likely each is."
+    """The tokens that may be sampled, and how likely each is.
+
+    Args:
+        logits: (B, V)
+        temperature: Above 0
+        top_k: Tokens that stay, 0 for all
+        top_p: Probability that the likeliest must reach together
+
+    Returns:
+        probabilities (B, C), largest first, and their token ids (B, C)
+    """
     V = logits.shape[-1]
     best, ids = (logits / temperature).topk(min(top_k or V, V))
     p = best.softmax(-1)
@@ -46,7 +65,16 @@ def sample(
     ids:Tensor, # (B, C) token ids
     u:Tensor,   # (B,) uniform random numbers in [0, 1)
 )->Tensor:      # (B,) one token id a row
-    "The token in whose share of the line from 0 to 1 the random number falls; on the CPU: not all have float64."
+    """The token in whose share of the line from 0 to 1 the random number falls; on the CPU: not all have float64.
+
+    Args:
+        p: (B, C) probabilities
+        ids: (B, C) token ids
+        u: (B,) uniform random numbers in [0, 1)
+
+    Returns:
+        (B,) one token id a row
+    """
     p, ids, u = p.cpu(), ids.cpu(), u.cpu()
     steps = p.double().cumsum(-1)
     i = (steps <= u[:, None] * steps[:, -1:]).sum(-1, keepdim=True)
@@ -62,7 +90,20 @@ def choose(
     top_p:float=1.,      # As in `candidates`
     repetition_penalty:float=1., # As in `penalize`
 )->list[int]:            # One token id a row
-    "Next token of each row."
+    """Next token of each row.
+
+    Args:
+        logits: (B, V)
+        seen: (B, V) True for tokens that occurred before
+        u: (B,) uniform random numbers
+        temperature: 0 for the greedy choice
+        top_k: As in `candidates`
+        top_p: As in `candidates`
+        repetition_penalty: As in `penalize`
+
+    Returns:
+        One token id a row
+    """
     if repetition_penalty != 1:
         logits = penalize(logits, seen, repetition_penalty)
     if temperature == 0:
@@ -76,7 +117,12 @@ def _certain(held, stop):
 
 # %% ../../nbs/model/240_generate.ipynb #85d9f419
 class TextStream:
-    "Turns token ids, one by one, into pieces of text that can be shown at once."
+    """Turns token ids, one by one, into pieces of text that can be shown at once.
+
+    Args:
+        tokenizer: Decodes
+        stop: Strings that end the text; they are not part of it
+    """
     def __init__(self,
         tokenizer:TextTokenizer,  # Decodes
         stop:Sequence[str]=(),    # Strings that end the text; they are not part of it
@@ -88,7 +134,14 @@ class TextStream:
     def push(self,
         token:int, # Id
     )->str:        # Text that is certain now, perhaps none
-        "Add a token."
+        """Add a token.
+
+        Args:
+            token: Id
+
+        Returns:
+            Text that is certain now, perhaps none
+        """
         self.window.append(token)
         text = self.tokenizer.decode(self.window)
         whole = len(text.rstrip('\ufffd'))
@@ -101,7 +154,11 @@ class TextStream:
 
     def flush(self,
     )->str: # What was held back
-        "End the text."
+        """End the text.
+
+        Returns:
+            What was held back
+        """
         if self.done:
             return ''
         self.held += self.tokenizer.decode(self.window)[self.known:]
@@ -126,7 +183,16 @@ def check_choice(
     repetition_penalty:float,  # Above 0
     stop:Sequence[str],        # Strings that are not empty
 )->None:
-    "Refuse settings that no text can be written with; `GenerationError` names the first of them."
+    """Refuse settings that no text can be written with; `GenerationError` names the first of them.
+
+    Args:
+        max_new_tokens: At least 1
+        temperature: At least 0
+        top_k: At least 0
+        top_p: Above 0, at most 1
+        repetition_penalty: Above 0
+        stop: Strings that are not empty
+    """
     rules = dict(
         max_new_tokens=(max_new_tokens, max_new_tokens >= 1, 'at least 1'),
         temperature=(temperature, temperature >= 0, 'at least 0'),
@@ -145,7 +211,16 @@ def prompt_ids(
     tokenizer:TextTokenizer, # Encodes a text
     prompt:str|list[int],    # Text, or a list of token ids
 )->tuple[list[int],int]: # Its ids, and how many tokens may follow in the model's context
-    "What is read first; `GenerationError` if it is empty or leaves no space for an answer."
+    """What is read first; `GenerationError` if it is empty or leaves no space for an answer.
+
+    Args:
+        model: Has a configuration
+        tokenizer: Encodes a text
+        prompt: Text, or a list of token ids
+
+    Returns:
+        Its ids, and how many tokens may follow in the model's context
+    """
     ids = list(tokenizer.encode(prompt) if isinstance(prompt, str) else prompt)
     context = getattr(model.config, 'max_position_embeddings', None) or 2**31
     if not ids:
@@ -157,7 +232,14 @@ def prompt_ids(
 def end_ids(
     tokenizer:TextTokenizer, # Has eos_token_id, and perhaps chat_eos_token_id
 )->set[int]:                 # Tokens that end a text
-    "What a text or a turn ends with."
+    """What a text or a turn ends with.
+
+    Args:
+        tokenizer: Has eos_token_id, and perhaps chat_eos_token_id
+
+    Returns:
+        Tokens that end a text
+    """
     ends: set[Any] = {tokenizer.eos_token_id, getattr(tokenizer, 'chat_eos_token_id', None)}
     return ends - {None}
 
@@ -165,7 +247,15 @@ def uniforms(
     seed:int|None, # None for new numbers each time
     n:int,         # How many
 )->Tensor:         # (n,) in [0, 1)
-    "The random numbers of one text, one for each token."
+    """The random numbers of one text, one for each token.
+
+    Args:
+        seed: None for new numbers each time
+        n: How many
+
+    Returns:
+        (n,) in [0, 1)
+    """
     g = torch.Generator()
     g.seed() if seed is None else g.manual_seed(seed)
     return torch.rand(n, generator=g)
@@ -175,7 +265,15 @@ def stepper(
     model:LanguageModel, # `SmolLM`, `FastLM`, or a causal language model of transformers
     room:int,            # Most tokens that the text may have
 )->Callable[[list[int]],Tensor]: # Function of a list of token ids: logits (1, V) after the last
-    "Reads a text piece by piece and remembers it."
+    """Reads a text piece by piece and remembers it.
+
+    Args:
+        model: `SmolLM`, `FastLM`, or a causal language model of transformers
+        room: Most tokens that the text may have
+
+    Returns:
+        Function of a list of token ids: logits (1, V) after the last
+    """
     if hasattr(model, 'next_logits'):
         ours = for_cpu(model, 'reading')
         cache = ours.new_cache(1, room)
@@ -222,7 +320,23 @@ def generate(
     stop:Sequence[str]=(),  # Strings that end the text
     seed:int|None=None,     # Of the random numbers; None for new ones each time
 )->Iterator[str]:           # Pieces of text
-    "Continue a prompt, piece by piece; `GenerationError` for settings or prompts that cannot be."
+    """Continue a prompt, piece by piece; `GenerationError` for settings or prompts that cannot be.
+
+    Args:
+        model: `SmolLM`, `FastLM`, or a causal language model of transformers
+        tokenizer: Its tokenizer
+        prompt: Text, or a list of token ids
+        max_new_tokens: Most tokens to write
+        temperature: 0 for the greedy choice
+        top_k: Likeliest tokens that stay in play, 0 for all
+        top_p: Probability that the tokens in play must reach
+        repetition_penalty: Above 1 discourages tokens that occurred before
+        stop: Strings that end the text
+        seed: Of the random numbers; None for new ones each time
+
+    Returns:
+        Pieces of text
+    """
     check_choice(max_new_tokens, temperature, top_k, top_p, repetition_penalty, stop)
     ids, room = prompt_ids(model, tokenizer, prompt)
     n = min(max_new_tokens, room)

@@ -32,7 +32,16 @@ def in_bands(
     weight:Tensor, # (out, in)
     bands:int,     # Divides `out`
 )->Tensor:         # (..., out)
-    "`x @ weight.T`, with the matrix cut into bands that threads read side by side."
+    """`x @ weight.T`, with the matrix cut into bands that threads read side by side.
+
+    Args:
+        x: (..., in), a few rows
+        weight: (out, in)
+        bands: Divides `out`
+
+    Returns:
+        (..., out)
+    """
     out, rows = weight.shape[0], x.reshape(-1, x.shape[-1])
     parts = torch.bmm(rows.expand(bands, *rows.shape), weight.view(bands, out//bands, -1).transpose(1, 2))
     return parts.transpose(0, 1).reshape(*x.shape[:-1], out)
@@ -41,7 +50,15 @@ def by_onednn(
     x:Tensor,      # (..., in) float32
     weight:Tensor, # (out, in) float32
 )->Tensor:         # (..., out), without gradients
-    "`x @ weight.T` by oneDNN."
+    """`x @ weight.T` by oneDNN.
+
+    Args:
+        x: (..., in) float32
+        weight: (out, in) float32
+
+    Returns:
+        (..., out), without gradients
+    """
     return torch.ops.mkldnn._linear_pointwise(x, weight, None, 'none', [], '')
 
 class ReadingLinear(nn.Linear):
@@ -49,6 +66,13 @@ class ReadingLinear(nn.Linear):
     def forward(self,
         x:Tensor, # (..., in)
     )->Tensor:    # (..., out)
+        """
+        Args:
+            x: (..., in)
+
+        Returns:
+            (..., out)
+        """
         if x.numel() <= FEW_ROWS*self.in_features:
             return in_bands(x, self.weight, math.gcd(self.out_features, torch.get_num_threads()))
         return by_onednn(x, self.weight) if multiplies('float32') else F.linear(x, self.weight)
@@ -58,7 +82,15 @@ def side_by_side(
     x:Tensor, # (..., in)
     *layers:nn.Linear, # Matrices that read the same x
 )->tuple[Tensor, ...]: # (..., out) of each
-    "Several matrices on one input, multiplied as one."
+    """Several matrices on one input, multiplied as one.
+
+    Args:
+        x: (..., in)
+        *layers: Matrices that read the same x
+
+    Returns:
+        (..., out) of each
+    """
     return F.linear(x, torch.cat([l.weight for l in layers])).split([l.out_features for l in layers], -1)
 
 class TrainingAttention(Attention):
@@ -66,7 +98,14 @@ class TrainingAttention(Attention):
     def project(self,
         x:Tensor, # (B, T, D)
     )->list[Tensor]: # As in `Attention.project`
-        "What the tokens ask, and what they offer."
+        """What the tokens ask, and what they offer.
+
+        Args:
+            x: (B, T, D)
+
+        Returns:
+            As in `Attention.project`
+        """
         made = side_by_side(x, self.q_proj, self.k_proj, self.v_proj)
         return [m.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for m in made]
 
@@ -75,7 +114,14 @@ class TrainingMLP(MLP):
     def project(self,
         x:Tensor, # (..., D)
     )->list[Tensor]: # As in `MLP.project`
-        "Gate and proposal."
+        """Gate and proposal.
+
+        Args:
+            x: (..., D)
+
+        Returns:
+            As in `MLP.project`
+        """
         return list(side_by_side(x, self.gate_proj, self.up_proj))
 
 # %% ../../nbs/model/270_kernels.ipynb #6474e103
@@ -164,7 +210,16 @@ def causal_attend(
     k:Tensor, # (B, K, T, H) keys
     v:Tensor, # (B, K, T, H) values
 )->Tensor:    # (B, N, T, H)
-    "Causal attention as matrix products over blocks of queries; what lies between them is compiled if possible."
+    """Causal attention as matrix products over blocks of queries; what lies between them is compiled if possible.
+
+    Args:
+        q: (B, N, T, H) queries
+        k: (B, K, T, H) keys
+        v: (B, K, T, H) values
+
+    Returns:
+        (B, N, T, H)
+    """
     B, K, T, H = k.shape
     rows = q.unflatten(1, (K, -1)).transpose(2, 3).reshape(B*K, -1, H)
     out, _ = _attend_rows(rows, k.reshape(B*K, T, H), v.reshape(B*K, T, H))
@@ -176,7 +231,17 @@ def attend_in_blocks(
     v:Tensor, # As in `attend`
     mask:Tensor|None=None, # As in `attend`
 )->Tensor:    # As in `attend`
-    "As `attend`; by `causal_attend` where queries look at all positions before them."
+    """As `attend`; by `causal_attend` where queries look at all positions before them.
+
+    Args:
+        q: As in `attend`
+        k: As in `attend`
+        v: As in `attend`
+        mask: As in `attend`
+
+    Returns:
+        As in `attend`
+    """
     return causal_attend(q, k, v) if mask is None and 1 < q.shape[2] == k.shape[2] else attend(q, k, v, mask)
 
 # %% ../../nbs/model/270_kernels.ipynb #4af03fa4
@@ -184,7 +249,15 @@ def dots(
     x:Tensor,      # (in,) one vector
     weight:Tensor, # (out, in)
 )->Tensor:         # (out,) in the type of x
-    "A matrix times one vector, as a dot product per row; compiled, it reads each weight once and stores no product."
+    """A matrix times one vector, as a dot product per row; compiled, it reads each weight once and stores no product.
+
+    Args:
+        x: (in,) one vector
+        weight: (out, in)
+
+    Returns:
+        (out,) in the type of x
+    """
     return (weight.float()*x.float()).sum(-1).to(x.dtype)
 
 # %% ../../nbs/model/270_kernels.ipynb #28a3abac
@@ -193,7 +266,16 @@ def look_back(
     k:Tensor, # (K, S, H) all keys, its own among them
     v:Tensor, # (K, S, H) all values
 )->Tensor:    # (N, H)
-    "Attention of one token to everything before it and itself."
+    """Attention of one token to everything before it and itself.
+
+    Args:
+        q: (N, H) the newest token's queries
+        k: (K, S, H) all keys, its own among them
+        v: (K, S, H) all values
+
+    Returns:
+        (N, H)
+    """
     K, _, H = k.shape
     q = q.view(K, -1, 1, H).float() * H**-0.5
     shares = (q*k[:, None].float()).sum(-1).softmax(-1)
@@ -203,7 +285,14 @@ def look_back(
 def block_weights(
     block:Block,           # One of a model
 )->tuple[Tensor,...]:      # Its nine weights, in the order of use
-    "What `block_step` reads."
+    """What `block_step` reads.
+
+    Args:
+        block: One of a model
+
+    Returns:
+        Its nine weights, in the order of use
+    """
     a, m = block.self_attn, block.mlp
     return (block.input_layernorm.weight, a.q_proj.weight, a.k_proj.weight, a.v_proj.weight, a.o_proj.weight,
             block.post_attention_layernorm.weight, m.gate_proj.weight, m.up_proj.weight, m.down_proj.weight)
@@ -219,7 +308,21 @@ def block_step(
     sin:Tensor,     # (1, H) rotary sines
     eps:float,      # Of the norms
 )->Tensor:          # (D,)
-    "`Block` for one token."
+    """`Block` for one token.
+
+    Args:
+        x: (D,) residual stream of one token
+        weights: From `block_weights`
+        k: (K, max_len, H) the layer's keys; this token's are written to place n - 1
+        v: (K, max_len, H) the layer's values, likewise
+        n: Tokens so far, this one included
+        cos: (1, H) rotary cosines of its position
+        sin: (1, H) rotary sines
+        eps: Of the norms
+
+    Returns:
+        (D,)
+    """
     norm1, wq, wk, wv, wo, norm2, gate, up, down = weights
     h = F.rms_norm(x, x.shape, norm1, eps)
     q, key, value = (dots(h, w).view(-1, 1, k.shape[-1]) for w in (wq, wk, wv))
@@ -234,7 +337,17 @@ def head_step(
     head:Tensor,  # (V, D)
     eps:float,    # Of the norm
 )->Tensor:        # (V,) logits in float32
-    "Norm and head for one token."
+    """Norm and head for one token.
+
+    Args:
+        x: (D,) residual stream after the last block
+        norm: (D,) weight of the last norm
+        head: (V, D)
+        eps: Of the norm
+
+    Returns:
+        (V,) logits in float32
+    """
     return dots(F.rms_norm(x, x.shape, norm, eps), head).float()
 
 # %% ../../nbs/model/270_kernels.ipynb #a4455075
@@ -249,7 +362,22 @@ def token_step(
     theta:float,   # Base of the rotary wavelengths
     eps:float,     # Of the norms
 )->Tensor:         # (1, V) logits in float32
-    "The whole model for one token."
+    """The whole model for one token.
+
+    Args:
+        token: (1,) the newest token's id
+        seen: (n,) positions 0 to n - 1; the last is its own
+        blocks: From `block_weights`, one for each layer
+        caches: (k, v) of each layer, as in `block_step`
+        embed: (V, D) embedding
+        norm: (D,) weight of the last norm
+        head: (V, D)
+        theta: Base of the rotary wavelengths
+        eps: Of the norms
+
+    Returns:
+        (1, V) logits in float32
+    """
     n = seen.shape[0]
     cos, sin = rope_at(seen[-1:], caches[0][0].shape[-1], theta)
     x = embed[token][0]
@@ -262,7 +390,12 @@ def _compiled_step(): return torch.compile(token_step, fullgraph=True)
 
 # %% ../../nbs/model/270_kernels.ipynb #561e8a05
 class PackedLinear(nn.Module):
-    "A `Linear` whose matrix lies in oneDNN's order; it computes but does not learn. Only where `packs` says so."
+    """A `Linear` whose matrix lies in oneDNN's order; it computes but does not learn. Only where `packs` says so.
+
+    Args:
+        weight: (out, in)
+        keep: Keep the original too, for dot products
+    """
     def __init__(self,
         weight:Tensor,   # (out, in)
         keep:bool=True,  # Keep the original too, for dot products
@@ -274,6 +407,13 @@ class PackedLinear(nn.Module):
     def forward(self,
         x:Tensor, # (..., in)
     )->Tensor:    # (..., out)
+        """
+        Args:
+            x: (..., in)
+
+        Returns:
+            (..., out)
+        """
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, 'none', [], '')
 
 # %% ../../nbs/model/270_kernels.ipynb #4fe0f296
@@ -305,7 +445,15 @@ def for_cpu(
     model:LanguageModel, # On a CPU; on another device, or of another build, it comes back as it is
     purpose:str,  # 'training': changed in place; 'reading' or 'writing': for use without gradients
 )->Any:           # What to use for that purpose
-    "A model as it is fastest on this CPU."
+    """A model as it is fastest on this CPU.
+
+    Args:
+        model: On a CPU; on another device, or of another build, it comes back as it is
+        purpose: 'training': changed in place; 'reading' or 'writing': for use without gradients
+
+    Returns:
+        What to use for that purpose
+    """
     if getattr(model, 'device', torch.device('meta')).type != 'cpu' or not isinstance(model, SmolLM):
         return model
     if purpose == 'training':
@@ -316,7 +464,11 @@ def for_cpu(
 
 # %% ../../nbs/model/270_kernels.ipynb #b13d5f41
 class Holder:
-    "What a `SmolLM` offers for reading and writing, asked of the model that it holds."
+    """What a `SmolLM` offers for reading and writing, asked of the model that it holds.
+
+    Args:
+        model: The one that answers
+    """
     def __init__(self,
         model:SmolLM, # The one that answers
     ):
@@ -324,14 +476,26 @@ class Holder:
 
     @property
     def device(self)->torch.device: # Where the weights are
+        """
+        Returns:
+            Where the weights are
+        """
         return self.model.device
 
     @property
     def dtype(self)->torch.dtype: # Type of the weights
+        """
+        Returns:
+            Type of the weights
+        """
         return self.model.dtype
 
     @property
     def lm_head(self)->nn.Module: # From hidden vectors to logits
+        """
+        Returns:
+            From hidden vectors to logits
+        """
         return self.model.lm_head
 
     def state_dict(self)->dict[str, Tensor]:
@@ -365,7 +529,13 @@ def _pack(module, keep):
 CACHE_LENGTH = 2048 # tokens; a cache of this length is used by compiled code
 
 class FastLM(Holder):
-    "A model for writing and reading only: packed matrices for many rows, a compiled step for one."
+    """A model for writing and reading only: packed matrices for many rows, a compiled step for one.
+
+    Args:
+        model: Shares its weights
+        compiled: Compile the step of a single text: some seconds once, worth it from some hundred tokens
+        use_up: Take the weights away from `model`, which cannot be used afterwards; needs compiled=False
+    """
     def __init__(self,
         model:SmolLM,       # Shares its weights
         compiled:bool=True, # Compile the step of a single text: some seconds once, worth it from some hundred tokens

@@ -17,7 +17,12 @@ from .config import SmolLMConfig
 
 # %% ../../nbs/model/220_layers.ipynb #4c41dee1
 class RMSNorm(nn.Module):
-    "Divides each vector by its root mean square, then scales each channel."
+    """Divides each vector by its root mean square, then scales each channel.
+
+    Args:
+        hidden_size: D, width of the vectors
+        eps: Added to the mean square
+    """
     def __init__(self,
         hidden_size:int, # D, width of the vectors
         eps:float=1e-5,  # Added to the mean square
@@ -28,6 +33,13 @@ class RMSNorm(nn.Module):
     def forward(self,
         x:Tensor, # (..., D)
     )->Tensor:    # (..., D)
+        """
+        Args:
+            x: (..., D)
+
+        Returns:
+            (..., D)
+        """
         if x.dtype == self.weight.dtype:
             return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
         # autocast: float32 weights, bfloat16 stream
@@ -39,7 +51,16 @@ def rope_at(
     head_dim:int,     # H, even
     theta:float,      # Base of the wavelengths
 )->tuple[Tensor,Tensor]: # Cosines and sines, each (..., H) in float32; both halves of H hold the same angles
-    "Cosine and sine of the angles at some positions."
+    """Cosine and sine of the angles at some positions.
+
+    Args:
+        positions: (...) positions, whole numbers
+        head_dim: H, even
+        theta: Base of the wavelengths
+
+    Returns:
+        Cosines and sines, each (..., H) in float32; both halves of H hold the same angles
+    """
     # radians per token
     speed = theta ** -(torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device) / head_dim)
     angle = positions[..., None].float() * torch.cat((speed, speed))
@@ -50,7 +71,16 @@ def rope_tables(
     head_dim:int, # H, even
     theta:float,  # Base of the wavelengths
 )->tuple[Tensor,Tensor]: # Cosines and sines, each (T, H)
-    "The angles of a whole text."
+    """The angles of a whole text.
+
+    Args:
+        T: Positions 0 to T-1
+        head_dim: H, even
+        theta: Base of the wavelengths
+
+    Returns:
+        Cosines and sines, each (T, H)
+    """
     return rope_at(torch.arange(T), head_dim, theta)
 
 def apply_rope(
@@ -58,7 +88,16 @@ def apply_rope(
     cos:Tensor, # (T, H), or (B, 1, T, H) where rows differ
     sin:Tensor, # Likewise
 )->Tensor:      # (B, heads, T, H), in the type of x
-    "Each pair (i, i + H/2) turned by its position's angle."
+    """Each pair (i, i + H/2) turned by its position's angle.
+
+    Args:
+        x: (B, heads, T, H) queries or keys
+        cos: (T, H), or (B, 1, T, H) where rows differ
+        sin: Likewise
+
+    Returns:
+        (B, heads, T, H), in the type of x
+    """
     a, b = x.chunk(2, -1)
     return (x*cos + torch.cat((-b, a), -1)*sin).to(x.dtype)
 
@@ -69,7 +108,17 @@ def attend(
     v:Tensor, # (B, K, S, H) values
     mask:Tensor|None=None, # (B, 1, T, S) True where a query may look; None: causal, and a single query sees all
 )->Tensor:    # (B, N, T, H)
-    "Softmax attention in which groups of query heads share keys and values."
+    """Softmax attention in which groups of query heads share keys and values.
+
+    Args:
+        q: (B, N, T, H) queries
+        k: (B, K, S, H) keys; the last T of S belong to the queries' own positions
+        v: (B, K, S, H) values
+        mask: (B, 1, T, S) True where a query may look; None: causal, and a single query sees all
+
+    Returns:
+        (B, N, T, H)
+    """
     T, S = q.shape[2], k.shape[2]
     if mask is None and 1 < T < S:
         # PyTorch's own causal mask would start at the first key
@@ -80,7 +129,11 @@ def attend(
 
 # %% ../../nbs/model/220_layers.ipynb #39219ca1
 class Attention(nn.Module):
-    "Causal grouped-query attention with rotary positions."
+    """Causal grouped-query attention with rotary positions.
+
+    Args:
+        config: Shape
+    """
     attend = staticmethod(attend) # kernels of other makes take its place
 
     def __init__(self,
@@ -97,7 +150,14 @@ class Attention(nn.Module):
     def project(self,
         x:Tensor, # (B, T, D)
     )->list[Tensor]: # Queries (B, N, T, H), keys and values (B, K, T, H)
-        "What the tokens ask, and what they offer."
+        """What the tokens ask, and what they offer.
+
+        Args:
+            x: (B, T, D)
+
+        Returns:
+            Queries (B, N, T, H), keys and values (B, K, T, H)
+        """
         made = [projection(x) for projection in (self.q_proj, self.k_proj, self.v_proj)]
         return [m.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for m in made]
 
@@ -108,6 +168,17 @@ class Attention(nn.Module):
         mask:Tensor|None=None, # (B, 1, T, S) True where a query may look; None: causal
         extend:Callable[[Tensor,Tensor],tuple[Tensor,Tensor]]|None=None, # Joins new (k, v) to earlier ones
     )->Tensor:      # (B, T, D)
+        """
+        Args:
+            x: (B, T, D)
+            cos: Rotary cosines of the T positions
+            sin: Rotary sines
+            mask: (B, 1, T, S) True where a query may look; None: causal
+            extend: Joins new (k, v) to earlier ones
+
+        Returns:
+            (B, T, D)
+        """
         q, k, v = self.project(x)
         q, k = apply_rope(q, cos, sin), apply_rope(k, cos, sin)
         if extend is not None:
@@ -116,7 +187,11 @@ class Attention(nn.Module):
 
 # %% ../../nbs/model/220_layers.ipynb #a8496f1a
 class MLP(nn.Module):
-    "Gated two-layer network on each token: down(silu(gate(x)) * up(x))."
+    """Gated two-layer network on each token: down(silu(gate(x)) * up(x)).
+
+    Args:
+        config: Shape
+    """
     def __init__(self,
         config:SmolLMConfig, # Shape
     ):
@@ -129,12 +204,26 @@ class MLP(nn.Module):
     def project(self,
         x:Tensor, # (..., D)
     )->list[Tensor]: # Two of (..., F)
-        "Gate and proposal."
+        """Gate and proposal.
+
+        Args:
+            x: (..., D)
+
+        Returns:
+            Two of (..., F)
+        """
         return [self.gate_proj(x), self.up_proj(x)]
 
     def forward(self,
         x:Tensor, # (..., D)
     )->Tensor:    # (..., D)
+        """
+        Args:
+            x: (..., D)
+
+        Returns:
+            (..., D)
+        """
         return self.down_proj(self._gated(x))
 
     def _gated(self, x):
@@ -144,7 +233,11 @@ class MLP(nn.Module):
 
 # %% ../../nbs/model/220_layers.ipynb #1e31671c
 class Block(nn.Module):
-    "x + attention(norm(x)), then x + mlp(norm(x))."
+    """x + attention(norm(x)), then x + mlp(norm(x)).
+
+    Args:
+        config: Shape
+    """
     def __init__(self,
         config:SmolLMConfig, # Shape
     ):
@@ -161,5 +254,16 @@ class Block(nn.Module):
         mask:Tensor|None=None, # As in `Attention`
         extend:Callable[[Tensor,Tensor],tuple[Tensor,Tensor]]|None=None, # As in `Attention`
     )->Tensor:      # (B, T, D)
+        """
+        Args:
+            x: (B, T, D) residual stream
+            cos: Rotary cosines of the T positions
+            sin: Rotary sines
+            mask: As in `Attention`
+            extend: As in `Attention`
+
+        Returns:
+            (B, T, D)
+        """
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, extend)
         return x + self.mlp(self.post_attention_layernorm(x))

@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/lm.html.md"""
 
 # %% auto #0
 __all__ = ['for_products', 'chunked_cross_entropy', 'compile_once', 'Backbone', 'SmolLMParts', 'ModelInputError', 'Reader',
-           'Writer', 'SmolLM', 'LanguageModel', 'token_logprobs', 'document_mask']
+           'Writer', 'Portable', 'SmolLM', 'LanguageModel', 'token_logprobs', 'document_mask']
 
 # %% ../../nbs/model/230_lm.ipynb #8a919a52
 from collections.abc import Callable
@@ -17,12 +17,13 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from ..files import UserError
+from ..files import UserError, needs
 from ..machine import can_compile
 from .cache import Cache, KVCache, Plan
 from .config import SmolLMConfig
 from .layers import Block, RMSNorm, rope_at
 if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM
     from smollm_nb.model.tokenizer import Tokenizer
 
 # %% ../../nbs/model/230_lm.ipynb #277b36ce
@@ -66,7 +67,14 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 def for_products(
     x:Tensor, # Numbers that are going to be multiplied
 )->Tensor:    # In the type that autocast would give them, if autocast is on
-    "What autocast does to the inputs of a product, where it has to be done by hand."
+    """What autocast does to the inputs of a product, where it has to be done by hand.
+
+    Args:
+        x: Numbers that are going to be multiplied
+
+    Returns:
+        In the type that autocast would give them, if autocast is on
+    """
     kind = x.device.type
     on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     return x.to(torch.get_autocast_dtype(kind)) if on else x
@@ -79,7 +87,19 @@ def chunked_cross_entropy(
     count:float|Tensor|None=None, # Divides the summed loss; None: the targets that count
     fuse:Callable[...,Any]=lambda f: f, # Makes one pass over memory of a small function, if it can
 )->Tensor:          # () loss in nats, the mean unless `count` says otherwise; 0 if nothing counts
-    "Cross entropy of a linear head, equal to `F.cross_entropy` but never with all logits in memory."
+    """Cross entropy of a linear head, equal to `F.cross_entropy` but never with all logits in memory.
+
+    Args:
+        hidden: (R, D) final hidden vectors
+        weight: (V, D) the head's matrix
+        targets: (R,) ids of the tokens that came next; -100 is ignored
+        rows: Positions whose logits are alive at the same time
+        count: Divides the summed loss; None: the targets that count
+        fuse: Makes one pass over memory of a small function, if it can
+
+    Returns:
+        () loss in nats, the mean unless `count` says otherwise; 0 if nothing counts
+    """
     counts = targets != -100
     if targets.device.type == 'cpu' and not counts.all(): # nothing is computed for them; a GPU would have to wait
         hidden, targets, counts = hidden[counts], targets[counts], counts[counts]
@@ -92,12 +112,23 @@ def chunked_cross_entropy(
 def compile_once(
     f:Callable[...,Any], # A function of tensors
 )->Callable[...,Any]:    # The same, its passes over memory fused into one where that is possible
-    "A kernel for tensors of any length, compiled at its first call and shared by all who ask for it."
+    """A kernel for tensors of any length, compiled at its first call and shared by all who ask for it.
+
+    Args:
+        f: A function of tensors
+
+    Returns:
+        The same, its passes over memory fused into one where that is possible
+    """
     return torch.compile(f, dynamic=True) if can_compile() else f
 
 # %% ../../nbs/model/230_lm.ipynb #97efeb96
 class Backbone(nn.Module):
-    "Everything but the head."
+    """Everything but the head.
+
+    Args:
+        config: Shape
+    """
     def __init__(self,
         config:SmolLMConfig, # Shape
     ):
@@ -110,7 +141,11 @@ class Backbone(nn.Module):
 
 # %% ../../nbs/model/230_lm.ipynb #0445c82d
 class SmolLMParts(nn.Module):
-    "Embedding, blocks, norm and head, with the parameter names of transformers' `LlamaForCausalLM`."
+    """Embedding, blocks, norm and head, with the parameter names of transformers' `LlamaForCausalLM`.
+
+    Args:
+        config: Shape
+    """
     def __init__(self,
         config:SmolLMConfig, # Shape
     ):
@@ -128,17 +163,29 @@ class SmolLMParts(nn.Module):
 
     @property
     def device(self)->torch.device: # Where the weights are
+        """
+        Returns:
+            Where the weights are
+        """
         return self.model.norm.weight.device
 
     @property
     def dtype(self)->torch.dtype: # Type of the weights
+        """
+        Returns:
+            Type of the weights
+        """
         return self.model.norm.weight.dtype
 
     @torch.no_grad()
     def init_weights(self,
         seed:int, # Seed of the generator
     )->None:
-        "SmolLM's initialisation: normal with std 1/sqrt(D), output projections divided by sqrt(2L), norms 1."
+        """SmolLM's initialisation: normal with std 1/sqrt(D), output projections divided by sqrt(2L), norms 1.
+
+        Args:
+            seed: Seed of the generator
+        """
         g, std = torch.Generator().manual_seed(seed), self.config.hidden_size**-0.5
         for name, p in self.named_parameters():
             if p.dim() == 1:
@@ -193,7 +240,16 @@ class Reader(SmolLMParts):
         cache:Cache|None=None, # Holds what came before, and is extended; None: nothing did
         mask:Tensor|None=None, # (B or 1, 1, T, T) True where it may look; None: all before itself; not with a cache
     )->Tensor:            # (B, T, D) normalised vectors before the head
-        "Hidden vectors of a batch of texts."
+        """Hidden vectors of a batch of texts.
+
+        Args:
+            input_ids: (B, T) token ids
+            cache: Holds what came before, and is extended; None: nothing did
+            mask: (B or 1, 1, T, T) True where it may look; None: all before itself; not with a cache
+
+        Returns:
+            (B, T, D) normalised vectors before the head
+        """
         _check_text(self.config, input_ids, cache, mask)
         T = input_ids.shape[1]
         plan = Plan(0, T, torch.arange(T, device=input_ids.device), mask) if cache is None else cache.plan(T)
@@ -209,6 +265,14 @@ class Reader(SmolLMParts):
         input_ids:Tensor, # (B, T) token ids
         cache:Cache|None=None, # As in `hidden`
     )->Tensor:            # (B, T, V) logits in float32
+        """
+        Args:
+            input_ids: (B, T) token ids
+            cache: As in `hidden`
+
+        Returns:
+            (B, T, V) logits in float32
+        """
         return self.lm_head(self.hidden(input_ids, cache)).float()
 
 # %% ../../nbs/model/230_lm.ipynb #2bd0f3b2
@@ -219,7 +283,16 @@ class Writer(Reader):
         cache:Cache,      # Is extended
         last:Tensor|None=None, # (B,) place of each row's last token; None: the last of all rows
     )->Tensor:            # (B, V) logits in float32
-        "Logits after the last of some tokens."
+        """Logits after the last of some tokens.
+
+        Args:
+            input_ids: (B, T) token ids
+            cache: Is extended
+            last: (B,) place of each row's last token; None: the last of all rows
+
+        Returns:
+            (B, V) logits in float32
+        """
         h = self.hidden(input_ids, cache)
         return self.lm_head(h[:, -1] if last is None else h[torch.arange(len(h)), last]).float()
 
@@ -227,19 +300,75 @@ class Writer(Reader):
         rows:int, # Texts
         room:int, # Tokens that each may have
     )->KVCache:   # Empty
-        "A cache that fits this model."
+        """A cache that fits this model.
+
+        Args:
+            rows: Texts
+            room: Tokens that each may have
+
+        Returns:
+            Empty
+        """
         return KVCache(self.config, rows, room, self.dtype, self.device)
 
     def save_pretrained(self,
         folder:str|Path, # Receives config, weights and tokenizer; other files in it stay
         tokenizer:'Tokenizer|None'=None, # Saved beside the weights
     )->None:
-        "Write the folder that transformers' Auto classes load, as `save_model` does."
+        """Write the folder that transformers' Auto classes load, as `save_model` does.
+
+        Args:
+            folder: Receives config, weights and tokenizer; other files in it stay
+            tokenizer: Saved beside the weights
+        """
         from smollm_nb.model.saving import save_model
         save_model(self, folder, tokenizer)
 
+# %% ../../nbs/model/230_lm.ipynb #57535448
+class Portable(Writer):
+    "A `Writer` that is opened by name, and that transformers' tools can be given."
+    @classmethod
+    def from_pretrained(cls,
+        name:str|Path, # As in `load_model`: 'smollm2-135m-instruct', a folder, a .gguf file or a hub id
+        dtype:torch.dtype=torch.float32, # Type of the weights in memory
+    )->'SmolLM': # On the CPU, for reading; `Tokenizer.from_pretrained` opens its tokenizer
+        """A model by name.
+
+        Args:
+            name: As in `load_model`: 'smollm2-135m-instruct', a folder, a .gguf file or a hub id
+            dtype: Type of the weights in memory
+
+        Returns:
+            On the CPU, for reading; `Tokenizer.from_pretrained` opens its tokenizer
+        """
+        from smollm_nb.model.weights import load_weights
+        return load_weights(name, dtype)
+
+    def to_hf(self,
+        tokenizer:'Tokenizer|None'=None, # Its control tokens go into the configuration, as in instruct models
+    )->'LlamaForCausalLM': # With copies of the weights, of the same type and on the same device
+        """This model as one of transformers; what it learns there does not reach this one.
+
+        Args:
+            tokenizer: Its control tokens go into the configuration, as in instruct models
+
+        Returns:
+            With copies of the weights, of the same type and on the same device
+        """
+        with needs('deploy'):
+            from transformers import AutoModelForCausalLM, LlamaConfig
+        theirs: Any = AutoModelForCausalLM.from_config(LlamaConfig(**self.config.to_dict()), dtype=self.dtype)
+        theirs.to(self.device).load_state_dict(self.state_dict())
+        theirs.tie_weights()
+        if tokenizer is not None:
+            theirs.generation_config.eos_token_id = [tokenizer.eos_token_id, tokenizer.chat_eos_token_id]
+            for config in (theirs.config, theirs.generation_config):
+                config.bos_token_id, config.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id
+            theirs.config.eos_token_id = tokenizer.chat_eos_token_id
+        return theirs.train(self.training)
+
 # %% ../../nbs/model/230_lm.ipynb #15feb7c6
-class SmolLM(Writer):
+class SmolLM(Portable):
     "SmolLM, ready to train, to write, and to be saved."
     compiled = False              # see `compile_blocks`
     fuse = staticmethod(lambda f: f) # makes one pass over memory of the loss's small functions, if it can
@@ -250,7 +379,17 @@ class SmolLM(Writer):
         count:float|Tensor|None=None, # Divides the summed loss; None: the targets that count
         mask:Tensor|None=None, # As in `hidden`
     )->Tensor:            # () cross entropy in nats, the mean unless `count` says otherwise
-        "Loss without ever holding all logits."
+        """Loss without ever holding all logits.
+
+        Args:
+            input_ids: (B, T) token ids
+            targets: (B, T) the token that came next at each position; -100 is ignored
+            count: Divides the summed loss; None: the targets that count
+            mask: As in `hidden`
+
+        Returns:
+            () cross entropy in nats, the mean unless `count` says otherwise
+        """
         _check_ids(targets.masked_fill(targets == -100, 0), self.config.vocab_size, 'targets')
         hidden = self.hidden(input_ids, mask=mask).flatten(0, 1)
         return chunked_cross_entropy(hidden, self.lm_head.weight, targets.flatten(), count=count, fuse=self.fuse)
@@ -258,7 +397,11 @@ class SmolLM(Writer):
     def attend_with(self,
         attention:Callable[...,Tensor], # Function of the arguments of `attend`
     )->None:
-        "Let every block compute its attention by this function."
+        """Let every block compute its attention by this function.
+
+        Args:
+            attention: Function of the arguments of `attend`
+        """
         for block in self.model.layers:
             setattr(block.self_attn, 'attend', attention)
 
@@ -276,7 +419,12 @@ class LanguageModel(Protocol):
     config: Any # with `vocab_size`
     @property
     def device(self)->torch.device: ...
-    def __call__(self, input_ids:Tensor, /)->Any: ... # (B, T) to (B, T, V) logits
+    def __call__(self, input_ids:Tensor, /)->Any: # (B, T) to (B, T, V) logits
+        """
+        Returns:
+            (B, T) to (B, T, V) logits
+        """
+        ...
 
 # %% ../../nbs/model/230_lm.ipynb #a5bdd305
 def _picked(head, hidden, targets):
@@ -291,7 +439,18 @@ def token_logprobs(
     mask:Tensor|None=None, # As in `SmolLM.hidden`
     rows:int=1024,    # Positions whose logits are in memory at the same time
 )->Tensor:            # (B, T) log-probabilities in nats, float32; 0 where the target is -100
-    "log p of each target given everything before it, without ever holding all logits."
+    """log p of each target given everything before it, without ever holding all logits.
+
+    Args:
+        model: Has `hidden` and `lm_head`
+        input_ids: (B, T) token ids
+        targets: (B, T) the token that came next at each position; -100 is not asked for
+        mask: As in `SmolLM.hidden`
+        rows: Positions whose logits are in memory at the same time
+
+    Returns:
+        (B, T) log-probabilities in nats, float32; 0 where the target is -100
+    """
     asked = targets != -100
     hidden, wanted = model.hidden(input_ids, mask=mask)[asked], targets[asked]
     parts = [
@@ -306,7 +465,15 @@ def document_mask(
     input_ids:Tensor, # (B, T) packed rows
     end_id:int,       # The token that ends a document
 )->Tensor:            # (B, 1, T, T) True where position t may look at position s
-    "Causal mask that also stops at the borders of documents."
+    """Causal mask that also stops at the borders of documents.
+
+    Args:
+        input_ids: (B, T) packed rows
+        end_id: The token that ends a document
+
+    Returns:
+        (B, 1, T, T) True where position t may look at position s
+    """
     ends = (input_ids == end_id).int()
     document = ends.cumsum(1) - ends
     return (document[:, None, :, None] == document[:, None, None, :]).tril()

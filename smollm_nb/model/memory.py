@@ -22,7 +22,15 @@ def block_activation_bytes(
     config:SmolLMConfig, # Shape
     dtype:str='bfloat16', # Compute precision, 'float32' or 'bfloat16' by autocast
 )->int:                  # Bytes per position
-    "What one block keeps of one position for the backward pass, uncompiled."
+    """What one block keeps of one position for the backward pass, uncompiled.
+
+    Args:
+        config: Shape
+        dtype: Compute precision, 'float32' or 'bfloat16' by autocast
+
+    Returns:
+        Bytes per position
+    """
     D, F, N, b = config.hidden_size, config.intermediate_size, config.num_attention_heads, _bytes_per_number(dtype)
     kv = config.num_key_value_heads*config.head_dim
     return 2*(8*D + 4) + 2*b*D + b*(2*D + 2*kv) + 4*N + 4*b*F
@@ -35,7 +43,18 @@ def activation_bytes(
     dtype:str='bfloat16', # Compute precision, 'float32' or 'bfloat16' by autocast
     checkpointing:bool=False, # Keep only the input of each block
 )->int:                  # Bytes, without the weights and their copies
-    "What a forward pass keeps for the backward pass, uncompiled."
+    """What a forward pass keeps for the backward pass, uncompiled.
+
+    Args:
+        config: Shape
+        rows: B, rows of a micro-batch
+        seq_len: T, tokens per row
+        dtype: Compute precision, 'float32' or 'bfloat16' by autocast
+        checkpointing: Keep only the input of each block
+
+    Returns:
+        Bytes, without the weights and their copies
+    """
     D, b = config.hidden_size, _bytes_per_number(dtype)
     block = b*D if checkpointing else block_activation_bytes(config, dtype)
     ends = 8 + (8*D + 4) + b*D
@@ -69,7 +88,18 @@ def training_memory(
     dtype:str='bfloat16', # Compute precision, 'float32' or 'bfloat16' by autocast
     checkpointing:bool=False, # Keep only the input of each block
 )->dict[str,int]:        # Bytes in `weights`, `gradients`, `optimizer`, `activations` and `working`
-    "Most that one process of the trainer holds: float32 weights, AdamW, gradients, blocks that are not compiled."
+    """Most that one process of the trainer holds: float32 weights, AdamW, gradients, blocks that are not compiled.
+
+    Args:
+        config: Shape
+        rows: B, rows of a micro-batch
+        seq_len: T, tokens per row
+        dtype: Compute precision, 'float32' or 'bfloat16' by autocast
+        checkpointing: Keep only the input of each block
+
+    Returns:
+        Bytes in `weights`, `gradients`, `optimizer`, `activations` and `working`
+    """
     P = parameter_count(config)
     return dict(
         weights=4 * P,
@@ -86,7 +116,17 @@ def largest_rows(
     seq_len:int=2048,    # T, tokens per row
     checkpointing:bool=False, # Keep only the input of each block
 )->int:                  # Rows; 0 if not even one fits
-    "The largest micro-batch whose bfloat16 training step fits."
+    """The largest micro-batch whose bfloat16 training step fits.
+
+    Args:
+        config: Shape
+        capacity: Bytes that the device has
+        seq_len: T, tokens per row
+        checkpointing: Keep only the input of each block
+
+    Returns:
+        Rows; 0 if not even one fits
+    """
     return bisect_right(
         range(1, 1_000_000),
         capacity,
@@ -102,7 +142,15 @@ def weight_bytes(
     config:SmolLMConfig, # Shape
     form:str='bfloat16', # A key of `WEIGHT_FORMATS`
 )->int:                  # Bytes
-    "Size of the weights in a format."
+    """Size of the weights in a format.
+
+    Args:
+        config: Shape
+        form: A key of `WEIGHT_FORMATS`
+
+    Returns:
+        Bytes
+    """
     if form not in WEIGHT_FORMATS:
         raise ConfigError(f'unknown weight format {form!r}; choose one of {", ".join(WEIGHT_FORMATS)}')
     split, (matrix, table, norm) = parameter_split(config), WEIGHT_FORMATS[form]
@@ -119,7 +167,17 @@ def inference_memory(
     rows:int=1,          # Texts written side by side
     form:str='bfloat16', # Of the weights, a key of `WEIGHT_FORMATS`; all but float32 compute in 16 bits
 )->dict[str,int]:        # Bytes in `weights`, `cache` and `activations`
-    "What writing text holds at most, with the whole context read as one prompt."
+    """What writing text holds at most, with the whole context read as one prompt.
+
+    Args:
+        config: Shape
+        tokens: Tokens of context per text, prompt and answer together
+        rows: Texts written side by side
+        form: Of the weights, a key of `WEIGHT_FORMATS`; all but float32 compute in 16 bits
+
+    Returns:
+        Bytes in `weights`, `cache` and `activations`
+    """
     b = 4 if form == 'float32' else 2
     prompt = tokens*(3*b*(config.intermediate_size + config.hidden_size) + 8*config.head_dim + 8)
     return dict(

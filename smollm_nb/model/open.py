@@ -17,12 +17,17 @@ from .kernels import for_cpu
 from .lm import LanguageModel, token_logprobs
 from .tokenizer import Tokenizer
 from .weights import WeightsError, foreign, load_model, locate_model
+from ..files import needs
 
 # %% ../../nbs/model/255_open.ipynb #58f9a432
 WINDOW = 2048 # of a model whose configuration names none, such as Mamba's
 
 class CausalModel:
-    "Any causal language model with the few methods that scoring needs."
+    """Any causal language model with the few methods that scoring needs.
+
+    Args:
+        model: A `SmolLM`, one wrapped for training on several devices, or any transformers causal LM
+    """
     def __init__(self,
         model:LanguageModel, # A `SmolLM`, one wrapped for training on several devices, or any transformers causal LM
     ):
@@ -31,16 +36,31 @@ class CausalModel:
 
     @property
     def device(self)->torch.device: # Where the weights are
+        """
+        Returns:
+            Where the weights are
+        """
         return self.model.device
 
     @property
     def window(self)->int: # Tokens that the model can read at once
+        """
+        Returns:
+            Tokens that the model can read at once
+        """
         return getattr(self.model.config, 'max_position_embeddings', None) or WINDOW
 
     def logits(self,
         input_ids:Tensor, # (B, T) token ids
     )->Tensor:            # (B, T, V)
-        "Logits at every position."
+        """Logits at every position.
+
+        Args:
+            input_ids: (B, T) token ids
+
+        Returns:
+            (B, T, V)
+        """
         out = self.model(input_ids)
         return getattr(out, 'logits', out)
 
@@ -48,7 +68,15 @@ class CausalModel:
         input_ids:Tensor, # (B, T) token ids
         targets:Tensor,   # (B, T) the token that came next at each position; -100 is not asked for
     )->Tensor:            # (B, T) log-probabilities in nats, float32; 0 where the target is -100
-        "log p of each target; a `SmolLM` never holds all logits."
+        """log p of each target; a `SmolLM` never holds all logits.
+
+        Args:
+            input_ids: (B, T) token ids
+            targets: (B, T) the token that came next at each position; -100 is not asked for
+
+        Returns:
+            (B, T) log-probabilities in nats, float32; 0 where the target is -100
+        """
         if self.ours:
             return token_logprobs(self.model, input_ids, targets)
         losses = torch.nn.functional.cross_entropy(
@@ -62,14 +90,27 @@ def encode_alone(
     text:str,           # Any text
     literal:bool=False, # Characters that spell a control token stay ordinary text
 )->list[int]:           # Ids of the text and of nothing else
-    "Ids of a text without the begin-of-text token that tokenizers of transformers may add."
+    """Ids of a text without the begin-of-text token that tokenizers of transformers may add.
+
+    Args:
+        tokenizer: A `TextTokenizer`, or one of transformers
+        text: Any text
+        literal: Characters that spell a control token stay ordinary text
+
+    Returns:
+        Ids of the text and of nothing else
+    """
     if hasattr(tokenizer, 'num_special_tokens_to_add'): # one of transformers
         return tokenizer.encode(text, add_special_tokens=False, **(dict(split_special_tokens=True) if literal else {}))
     return (getattr(tokenizer, 'encode_literal', tokenizer.encode) if literal else tokenizer.encode)(text)
 
 # %% ../../nbs/model/255_open.ipynb #f9856273
 class PlainHubTokenizer:
-    "A tokenizer of transformers that adds nothing to a text."
+    """A tokenizer of transformers that adds nothing to a text.
+
+    Args:
+        inner: From transformers' `AutoTokenizer`
+    """
     def __init__(self,
         inner:Any, # From transformers' `AutoTokenizer`
     ):
@@ -85,19 +126,40 @@ class PlainHubTokenizer:
     def encode(self,
         text:str, # Any text
     )->list[int]: # Ids, nothing added in front or behind
-        "Ids of a text."
+        """Ids of a text.
+
+        Args:
+            text: Any text
+
+        Returns:
+            Ids, nothing added in front or behind
+        """
         return self.inner.encode(text, add_special_tokens=False)
 
     def encode_literal(self,
         text:str, # Any text, from whoever wrote it
     )->list[int]: # Ids, none of them a control token's
-        "Ids of a text in which characters that spell a control token stay ordinary characters."
+        """Ids of a text in which characters that spell a control token stay ordinary characters.
+
+        Args:
+            text: Any text, from whoever wrote it
+
+        Returns:
+            Ids, none of them a control token's
+        """
         return encode_alone(self.inner, text, literal=True)
 
     def decode(self,
         ids:list[int], # Token ids
     )->str:            # Text, control tokens written out
-        "Text of a list of ids."
+        """Text of a list of ids.
+
+        Args:
+            ids: Token ids
+
+        Returns:
+            Text, control tokens written out
+        """
         return self.inner.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 # %% ../../nbs/model/255_open.ipynb #acf8bfc4
@@ -106,7 +168,14 @@ class HubTokenizer(PlainHubTokenizer):
     def chat_prompt(self,
         messages:list[dict[str,str]], # Turns in order, each a dict with `role` and `content`
     )->str:            # Text that ends where the assistant begins
-        "A chat in the model's own format."
+        """A chat in the model's own format.
+
+        Args:
+            messages: Turns in order, each a dict with `role` and `content`
+
+        Returns:
+            Text that ends where the assistant begins
+        """
         if not self.inner.chat_template:
             raise WeightsError(f'{self.inner.name_or_path}: this model has no chat template; score it without chat')
         return self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -114,7 +183,14 @@ class HubTokenizer(PlainHubTokenizer):
     def encode_chat(self,
         messages:list[dict[str,str]], # As in `chat_prompt`
     )->list[int]:      # Ids of its text, but that nobody's words are read as a control token
-        "A chat as ids; `WeightsError` where the template hides words that spell a control token."
+        """A chat as ids; `WeightsError` where the template hides words that spell a control token.
+
+        Args:
+            messages: As in `chat_prompt`
+
+        Returns:
+            Ids of its text, but that nobody's words are read as a control token
+        """
         text, ids = self.chat_prompt(messages), list[int]()
         for said in (m['content'].strip() for m in messages): # templates strip
             if self.encode(said) == self.encode_literal(said):
@@ -130,7 +206,8 @@ class HubTokenizer(PlainHubTokenizer):
 @contextmanager
 def _without_bars():
     "No progress bars of transformers, which would stand before an error."
-    from transformers.utils import logging
+    with needs('evaluation'):
+        from transformers.utils import logging
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -149,11 +226,19 @@ def _looks_ahead(model):
 def open_model(
     name:str|Path, # As in `load_model`; models of any build
 )->'tuple[LanguageModel,Tokenizer|HubTokenizer]': # Ours, or transformers' model and a `HubTokenizer`
-    "Any model by name, in float32."
+    """Any model by name, in float32.
+
+    Args:
+        name: As in `load_model`; models of any build
+
+    Returns:
+        Ours, or transformers' model and a `HubTokenizer`
+    """
     path = locate_model(name)
     if path.is_file() or not (strange := foreign(path)):
         return load_model(path)
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    with needs('evaluation'):
+        from transformers import AutoModelForCausalLM, AutoTokenizer
     how = dict(local_files_only=True, trust_remote_code=False)
     try:
         with _without_bars():

@@ -75,7 +75,13 @@ def save_model(
     folder:str|Path,               # Made if missing; other files in it stay
     tokenizer:Tokenizer|None=None, # Saved beside the weights; without it, a tokenizer that is there stays
 )->None:
-    "Write a folder for transformers' Auto classes; of old files only shards go. `DiskError`, `WeightsError`."
+    """Write a folder for transformers' Auto classes; of old files only shards go. `DiskError`, `WeightsError`.
+
+    Args:
+        model: Gives configuration and weights
+        folder: Made if missing; other files in it stay
+        tokenizer: Saved beside the weights; without it, a tokenizer that is there stays
+    """
     folder = Path(folder)
     stage = folder/_STAGE
     try:

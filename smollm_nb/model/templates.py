@@ -72,7 +72,14 @@ def _own_system(template:str)->str|None:
 def default_system(
     template:str|None, # Jinja source of a chat template, None if the model has none
 )->str|None:           # The system text that it puts before a chat without one, None if it adds nothing
-    "System text hidden in a chat template; `TokenizerError` if the template breaks or takes too much time or memory."
+    """System text hidden in a chat template; `TokenizerError` if the template breaks or takes too much time or memory.
+
+    Args:
+        template: Jinja source of a chat template, None if the model has none
+
+    Returns:
+        The system text that it puts before a chat without one, None if it adds nothing
+    """
     if not template or template == _TURNS:
         return None
     if hashlib.sha256(template.encode('utf-8', 'surrogatepass')).hexdigest() == _SMOLLM2:
@@ -99,7 +106,14 @@ def _read_json(path:Path)->Any:
 def read_core(
     file:Path, # `tokenizer.json`
 )->Core:       # Neither cuts nor pads
-    "What `tokenizers` makes of a file, if it is one."
+    """What `tokenizers` makes of a file, if it is one.
+
+    Args:
+        file: `tokenizer.json`
+
+    Returns:
+        Neither cuts nor pads
+    """
     if not file.is_file():
         raise TokenizerError(f'{file}: no such file; save a tokenizer there or name a folder that has one')
     _read_json(file)
@@ -117,7 +131,14 @@ def read_core(
 def read_system(
     folder:Path,  # That may hold `tokenizer_config.json` and `chat_template.jinja`
 )->str|None:      # None if there is no template, or one that adds nothing
-    "System text of the chat template in a folder; errors name the file that holds the template."
+    """System text of the chat template in a folder; errors name the file that holds the template.
+
+    Args:
+        folder: That may hold `tokenizer_config.json` and `chat_template.jinja`
+
+    Returns:
+        None if there is no template, or one that adds nothing
+    """
     settings, jinja = folder/'tokenizer_config.json', folder/'chat_template.jinja'
     found = _read_json(settings) if settings.exists() else {}
     if not isinstance(found, dict):

@@ -6,14 +6,17 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/tokenizer.html.md"""
 
 # %% auto #0
 __all__ = ['SPECIAL_TOKENS', 'with_system', 'chat_prompt', 'chat_template', 'TokenizerError', 'build_core', 'Coder',
-           'TextTokenizer', 'Speaker', 'Tokenizer', 'build_tokenizer']
+           'TextTokenizer', 'Speaker', 'Caller', 'Keeper', 'Tokenizer', 'build_tokenizer']
 
 # %% ../../nbs/model/205_tokenizer.ipynb #7ba1b144
 import copy, json, re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from tokenizers import AddedToken, Tokenizer as Core, decoders, models, pre_tokenizers
-from ..files import UserError, atomic_write
+from ..files import UserError, atomic_write, needs
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 # %% ../../nbs/model/205_tokenizer.ipynb #117ffab9
 SPECIAL_TOKENS = (
@@ -27,7 +30,15 @@ def with_system(
     messages:list[dict[str,str]], # Turns in order, each a dict with `role` and `content`
     system:str|None=None, # System text put first if the chat does not begin with a system turn
 )->list[dict[str,str]]:   # The turns, a system turn among them if there is one to add
-    "Turns with the model's own system turn in front, unless they bring one."
+    """Turns with the model's own system turn in front, unless they bring one.
+
+    Args:
+        messages: Turns in order, each a dict with `role` and `content`
+        system: System text put first if the chat does not begin with a system turn
+
+    Returns:
+        The turns, a system turn among them if there is one to add
+    """
     if not system or messages and messages[0]['role'] == 'system':
         return messages
     return [dict(role='system', content=system), *messages]
@@ -37,7 +48,16 @@ def chat_prompt(
     add_generation_prompt:bool=True, # Open the assistant's turn at the end
     system:str|None=None,            # System text put first if the chat does not begin with a system turn
 )->str:                              # ChatML text, ready for `Tokenizer.encode`
-    "A chat as one ChatML text."
+    """A chat as one ChatML text.
+
+    Args:
+        messages: Turns in order, each a dict with `role` and `content`
+        add_generation_prompt: Open the assistant's turn at the end
+        system: System text put first if the chat does not begin with a system turn
+
+    Returns:
+        ChatML text, ready for `Tokenizer.encode`
+    """
     turns = ''.join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in with_system(messages, system))
     return turns + ('<|im_start|>assistant\n' if add_generation_prompt else '')
 
@@ -52,7 +72,14 @@ _HEAD, _STOP = '<|im_start|>system\n', '<|im_end|>\n'                           
 def chat_template(
     system:str|None=None, # System text for chats that bring none; None for SmolLM's own format
 )->str:                   # Jinja source
-    "The chat format as a Jinja template, for tools that read `tokenizer_config.json`."
+    """The chat format as a Jinja template, for tools that read `tokenizer_config.json`.
+
+    Args:
+        system: System text for chats that bring none; None for SmolLM's own format
+
+    Returns:
+        Jinja source
+    """
     if not system:
         return _TURNS
     return _BEFORE + json.dumps(_HEAD + system + _STOP, ensure_ascii=False) + _AFTER
@@ -80,7 +107,15 @@ def build_core(
     vocab:dict[str,int],        # token -> id; the control tokens have ids 0 to 16
     merges:list[tuple[str,str]], # Pairs (left, right) in the order in which they were learned
 )->Core:                        # The `tokenizers` object
-    "Digits one by one, then GPT-2's byte-level words, then merges."
+    """Digits one by one, then GPT-2's byte-level words, then merges.
+
+    Args:
+        vocab: token -> id; the control tokens have ids 0 to 16
+        merges: Pairs (left, right) in the order in which they were learned
+
+    Returns:
+        The `tokenizers` object
+    """
     _check_vocab(vocab)
     try:
         left_right = [(a, b) for a, b in merges]
@@ -110,7 +145,12 @@ def _special(core:Core, token:str)->int:
 
 # %% ../../nbs/model/205_tokenizer.ipynb #c5a31473
 class Coder:
-    "Byte-level BPE with SmolLM's control tokens: text to ids and back."
+    """Byte-level BPE with SmolLM's control tokens: text to ids and back.
+
+    Args:
+        core: The `tokenizers` object that does the work
+        system: System text for chats that bring none (SmolLM2 has one, SmolLM none)
+    """
     def __init__(self,
         core:Core,            # The `tokenizers` object that does the work
         system:str|None=None, # System text for chats that bring none (SmolLM2 has one, SmolLM none)
@@ -128,26 +168,52 @@ class Coder:
     def encode(self,
         text:str, # Any text; control tokens written out in it become their ids, lone surrogates U+FFFD
     )->list[int]: # Ids, nothing added in front or behind
-        "Ids of a text."
+        """Ids of a text.
+
+        Args:
+            text: Any text; control tokens written out in it become their ids, lone surrogates U+FFFD
+
+        Returns:
+            Ids, nothing added in front or behind
+        """
         return self.core.encode(_writable(text), add_special_tokens=False).ids
 
     def encode_batch(self,
         texts:list[str], # Texts
     )->list[list[int]]: # Ids of each text
-        "Ids of many texts, on all cores."
+        """Ids of many texts, on all cores.
+
+        Args:
+            texts: Texts
+
+        Returns:
+            Ids of each text
+        """
         return [e.ids for e in self.core.encode_batch([_writable(t) for t in texts], add_special_tokens=False)]
 
     def decode(self,
         ids:list[int], # Token ids
     )->str:       # Text; bytes that are not valid UTF-8 become U+FFFD
-        "Text of a list of ids, control tokens written out."
+        """Text of a list of ids, control tokens written out.
+
+        Args:
+            ids: Token ids
+
+        Returns:
+            Text; bytes that are not valid UTF-8 become U+FFFD
+        """
         return self.core.decode(list(ids), skip_special_tokens=False)
 
 # %% ../../nbs/model/205_tokenizer.ipynb #609e8a99
 class TextTokenizer(Protocol):
     "What writing and scoring need of a tokenizer."
     @property
-    def eos_token_id(self)->int: ... # ends a document
+    def eos_token_id(self)->int: # ends a document
+        """
+        Returns:
+            ends a document
+        """
+        ...
     def encode(self, text:str)->list[int]: ...
     def decode(self, ids:list[int])->str: ...
 
@@ -157,7 +223,14 @@ class Speaker(Coder):
     def encode_literal(self,
         text:str,  # Any text, from whoever wrote it
     )->list[int]:  # Ids, none of them a control token's
-        "Ids of a text in which characters that spell a control token stay ordinary characters."
+        """Ids of a text in which characters that spell a control token stay ordinary characters.
+
+        Args:
+            text: Any text, from whoever wrote it
+
+        Returns:
+            Ids, none of them a control token's
+        """
         if self._literal is None:
             literal = copy.deepcopy(self.core)
             literal.encode_special_tokens = True
@@ -168,7 +241,15 @@ class Speaker(Coder):
         role:str,    # Speaker
         content:str, # What was said
     )->tuple[list[int],int]: # Ids from `<|im_start|>` to the line feed after `<|im_end|>`; where the content begins
-        "Ids of one turn of a chat: marks as control tokens, words literally."
+        """Ids of one turn of a chat: marks as control tokens, words literally.
+
+        Args:
+            role: Speaker
+            content: What was said
+
+        Returns:
+            Ids from `<|im_start|>` to the line feed after `<|im_end|>`; where the content begins
+        """
         said = self.encode_literal(f'{role}\n{content}')
         ids = [self.bos_token_id, *said, self.chat_eos_token_id, *self.encode_literal('\n')]
         return ids, 1 + len(self.encode_literal(f'{role}\n'))
@@ -178,38 +259,134 @@ class Speaker(Coder):
         add_generation_prompt:bool=True, # Open the assistant's turn at the end
         system:str|None=None,            # System text put first if the chat does not begin with a system turn
     )->list[int]:                        # Ids of `chat_prompt`'s text, but nobody's words become a control token
-        "A chat as ids; only the marks that we set are control tokens."
+        """A chat as ids; only the marks that we set are control tokens.
+
+        Args:
+            messages: Turns in order, each a dict with `role` and `content`
+            add_generation_prompt: Open the assistant's turn at the end
+            system: System text put first if the chat does not begin with a system turn
+
+        Returns:
+            Ids of `chat_prompt`'s text, but nobody's words become a control token
+        """
         turns = [self.encode_turn(m['role'], m['content'])[0] for m in with_system(messages, system)]
         opened = [self.bos_token_id, *self.encode_literal('assistant\n')] if add_generation_prompt else []
         return sum(turns, []) + opened
 
+# %% ../../nbs/model/205_tokenizer.ipynb #259b1863
+class Caller(Speaker):
+    "A `Speaker` with the calls of transformers' tokenizers."
+    def __call__(self,
+        text:str|Sequence[str], # A text, or several
+    )->dict[str,Any]: # Lists `input_ids` and `attention_mask`, or lists of such lists; nothing is padded
+        """Ids as tokenizers of transformers return them.
+
+        Args:
+            text: A text, or several
+
+        Returns:
+            Lists `input_ids` and `attention_mask`, or lists of such lists; nothing is padded
+        """
+        if isinstance(text, str):
+            ids = self.encode(text)
+            return dict(input_ids=ids, attention_mask=[1]*len(ids))
+        rows = self.encode_batch(list(text))
+        return dict(input_ids=rows, attention_mask=[[1]*len(ids) for ids in rows])
+
+    def apply_chat_template(self,
+        messages:list[dict[str,str]],     # Turns in order, each a dict with `role` and `content`
+        tokenize:bool=True,               # False: the text instead of ids
+        add_generation_prompt:bool=False, # Open the assistant's turn at the end
+        return_dict:bool=True,            # False: the bare list of ids
+    )->str|list[int]|dict[str,list[int]]: # Text, ids, or what a call returns
+        """A chat with the model's own system turn; nobody's words become a control token.
+
+        Args:
+            messages: Turns in order, each a dict with `role` and `content`
+            tokenize: False: the text instead of ids
+            add_generation_prompt: Open the assistant's turn at the end
+            return_dict: False: the bare list of ids
+
+        Returns:
+            Text, ids, or what a call returns
+        """
+        if not tokenize:
+            return chat_prompt(messages, add_generation_prompt, self.system)
+        ids = self.encode_chat(messages, add_generation_prompt, self.system)
+        return dict(input_ids=ids, attention_mask=[1]*len(ids)) if return_dict else ids
+
+    def __len__(self)->int: return self.vocab_size
+
+    def __repr__(self)->str:
+        ends = f'text ends with {SPECIAL_TOKENS[0]} ({self.eos_token_id}), turn with {SPECIAL_TOKENS[2]}'
+        said = self.system or ''
+        system = f', system {said[:40] + "…" * (len(said) > 40)!r}' if said else ''
+        return f'{type(self).__name__}({len(self):,} tokens, {ends} ({self.chat_eos_token_id}){system})'
+
 # %% ../../nbs/model/205_tokenizer.ipynb #1d6619b2
-class Tokenizer(Speaker):
-    "SmolLM's tokenizer: a `Speaker` that can be saved and loaded."
+def _roles(system):
+    "What control tokens are for, in the words of transformers, and the chat template."
+    end, start, stop = SPECIAL_TOKENS[:3]
+    return dict(
+        bos_token=start, eos_token=stop, pad_token=stop, unk_token=end, additional_special_tokens=[start, stop],
+        clean_up_tokenization_spaces=False, chat_template=chat_template(system)
+    )
+
+class Keeper(Caller):
+    "A `Caller` that can be written into a folder and read again."
     def save(self,
         folder:str|Path, # Made if missing
     )->None:
-        "Write `tokenizer.json` and `tokenizer_config.json`, and `chat_template.jinja` where there is one."
-        folder, template, (end, start, stop) = Path(folder), chat_template(self.system), SPECIAL_TOKENS[:3]
-        config: dict[str,Any] = dict(
-            tokenizer_class='PreTrainedTokenizerFast', bos_token=start, eos_token=stop, pad_token=stop, unk_token=end,
-            additional_special_tokens=[start, stop], clean_up_tokenization_spaces=False, chat_template=template
-        )
+        """Write `tokenizer.json` and `tokenizer_config.json`, and `chat_template.jinja` where there is one.
+
+        Args:
+            folder: Made if missing
+        """
+        folder, roles = Path(folder), _roles(self.system)
         with atomic_write(folder/'tokenizer.json') as f:
             f.write(self.core.to_str(pretty=True))
         with atomic_write(folder/'tokenizer_config.json') as f:
-            json.dump(config, f, indent=2, ensure_ascii=False)
+            json.dump(dict(tokenizer_class='PreTrainedTokenizerFast', **roles), f, indent=2, ensure_ascii=False)
         if (folder/'chat_template.jinja').exists():
             with atomic_write(folder/'chat_template.jinja') as f:
-                f.write(template)
+                f.write(roles['chat_template'])
 
     @classmethod
     def load(cls,
         folder:str|Path, # With `tokenizer.json`; `tokenizer_config.json` and `chat_template.jinja` are read if there
-    )->'Tokenizer':
-        "Read a tokenizer that `save`, transformers or the hub wrote; `TokenizerError` if a file cannot be used."
+    )->Self:
+        """Read a tokenizer that `save`, transformers or the hub wrote; `TokenizerError` if a file cannot be used.
+
+        Args:
+            folder: With `tokenizer.json`; `tokenizer_config.json` and `chat_template.jinja` are read if there
+        """
         from smollm_nb.model.templates import read_core, read_system
         return cls(read_core(Path(folder)/'tokenizer.json'), read_system(Path(folder)))
+
+# %% ../../nbs/model/205_tokenizer.ipynb #66507ca2
+class Tokenizer(Keeper):
+    "SmolLM's tokenizer."
+    @classmethod
+    def from_pretrained(cls,
+        name:str|Path, # As in `load_model`: 'smollm2-135m-instruct', a folder, a .gguf file or a hub id
+    )->'Tokenizer':
+        """The tokenizer of a model by name.
+
+        Args:
+            name: As in `load_model`: 'smollm2-135m-instruct', a folder, a .gguf file or a hub id
+        """
+        from smollm_nb.model.weights import load_tokenizer
+        return load_tokenizer(name)
+
+    def to_hf(self)->'PreTrainedTokenizerFast': # With the same ids, control tokens and chat template
+        """This tokenizer as one of transformers; later changes of either do not reach the other.
+
+        Returns:
+            With the same ids, control tokens and chat template
+        """
+        with needs('deploy'):
+            from transformers import PreTrainedTokenizerFast
+        return PreTrainedTokenizerFast(tokenizer_object=copy.deepcopy(self.core), **_roles(self.system))
 
 # %% ../../nbs/model/205_tokenizer.ipynb #21d68170
 def build_tokenizer(
@@ -217,5 +394,14 @@ def build_tokenizer(
     merges:list[tuple[str,str]], # Pairs (left, right) in the order in which they were learned
     system:str|None=None,        # System text for chats that bring none
 )->Tokenizer:                    # Of `build_core`
-    "A SmolLM tokenizer from a vocabulary and its merges."
+    """A SmolLM tokenizer from a vocabulary and its merges.
+
+    Args:
+        vocab: token -> id; the control tokens have ids 0 to 16
+        merges: Pairs (left, right) in the order in which they were learned
+        system: System text for chats that bring none
+
+    Returns:
+        Of `build_core`
+    """
     return Tokenizer(build_core(vocab, merges), system)

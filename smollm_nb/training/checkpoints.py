@@ -37,7 +37,16 @@ def snapshot(
     optimizer:torch.optim.Optimizer, # Its AdamW
     keep:bool=True, # False: only help the other processes to gather
 )->tuple[dict,dict]: # (weights by name, optimizer's tensors and random state by name), copies in main memory
-    "Everything that a checkpoint holds, as it is now; every process must call this."
+    """Everything that a checkpoint holds, as it is now; every process must call this.
+
+    Args:
+        model: Weights
+        optimizer: Its AdamW
+        keep: False: only help the other processes to gather
+
+    Returns:
+        (weights by name, optimizer's tensors and random state by name), copies in main memory
+    """
     weights = {n: whole_copy(p, keep) for n, p in model.named_parameters()}
     return weights, optimizer_tensors(model, optimizer, keep) | {'rng_state': torch.get_rng_state()}
 
@@ -46,7 +55,13 @@ def save_checkpoint(
     tensors:tuple[dict,dict], # From `snapshot`
     state:dict[str,Any], # JSON-ready; holds at least 'step'
 )->None:
-    "Write weights, optimizer, random state and `state` as one folder, whole or not at all."
+    """Write weights, optimizer, random state and `state` as one folder, whole or not at all.
+
+    Args:
+        folder: Checkpoint folder to write, atomically
+        tensors: From `snapshot`
+        state: JSON-ready; holds at least 'step'
+    """
     with atomic_folder(folder) as tmp:
         try:
             for name, part in zip(('model', 'optimizer'), tensors):
@@ -64,7 +79,16 @@ def load_checkpoint(
     model:SmolLM, # Receives the weights
     optimizer:torch.optim.Optimizer, # Receives its state
 )->dict[str,Any]: # The saved `state`
-    "Read a checkpoint back; a damaged or foreign one is a `CheckpointError` that names the file."
+    """Read a checkpoint back; a damaged or foreign one is a `CheckpointError` that names the file.
+
+    Args:
+        folder: Checkpoint folder
+        model: Receives the weights
+        optimizer: Receives its state
+
+    Returns:
+        The saved `state`
+    """
     folder = Path(folder)
     try:
         state = json.loads((folder/'state.json').read_text())
@@ -93,7 +117,14 @@ def load_checkpoint(
 def latest_checkpoint(
     out:str|Path, # Folder that holds step-… folders
 )->Path|None:     # The newest checkpoint, if there is one
-    "The checkpoint with the highest step."
+    """The checkpoint with the highest step.
+
+    Args:
+        out: Folder that holds step-… folders
+
+    Returns:
+        The newest checkpoint, if there is one
+    """
     found = [p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)]
     return max(found, key=lambda p: int(p.name[5:]), default=None)
 
@@ -125,7 +156,11 @@ class BackgroundWriter:
     def start(self,
         work:Callable[[],object], # What is to be done
     )->None:
-        "Begin with `work` as soon as the work before is done."
+        """Begin with `work` as soon as the work before is done.
+
+        Args:
+            work: What is to be done
+        """
         self.wait()
         self._thread = threading.Thread(target=self._run, args=(work,))
         self._thread.start()
@@ -147,7 +182,14 @@ def rotate_checkpoints(
     last:int=2,       # This many of the newest stay
     decay_from:int|None=None, # The newest up to this step stays too, for a longer training to go on from
 )->None:
-    "Remove checkpoints that are no longer needed."
+    """Remove checkpoints that are no longer needed.
+
+    Args:
+        out: Folder that holds step-… folders
+        keep_every: Steps that are multiples of this stay; 0: none but the last two
+        last: This many of the newest stay
+        decay_from: The newest up to this step stays too, for a longer training to go on from
+    """
     found = sorted((p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)), key=_step)
     before = [p for p in found if decay_from is not None and _step(p) <= decay_from][-1:]
     for p in found[:-last]:
@@ -158,7 +200,14 @@ def rotate_checkpoints(
 def read_log(
     path:str|Path, # train.jsonl
 )->list[dict[str,Any]]: # step, loss, learning_rate, grad_norm, tokens_seen, seconds, tokens_per_second, mfu …
-    "The log's whole lines; a line that a kill cut short at the end is dropped."
+    """The log's whole lines; a line that a kill cut short at the end is dropped.
+
+    Args:
+        path: train.jsonl
+
+    Returns:
+        step, loss, learning_rate, grad_norm, tokens_seen, seconds, tokens_per_second, mfu …
+    """
     path = Path(path)
     if not path.exists():
         return []
@@ -181,7 +230,13 @@ def _tensorboard(out, done, say):
 
 # %% ../../nbs/training/335_checkpoints.ipynb #7950cdbb
 class TrainingLog:
-    "train.jsonl and TensorBoard's files, from some step on; closed at the end of its block."
+    """train.jsonl and TensorBoard's files, from some step on; closed at the end of its block.
+
+    Args:
+        out: Folder of the run's checkpoints
+        done: Steps that are done; later lines are cut off
+        say: Receives a note if TensorBoard is missing
+    """
     def __init__(self,
         out:str|Path, # Folder of the run's checkpoints
         done:int, # Steps that are done; later lines are cut off
@@ -194,7 +249,11 @@ class TrainingLog:
     def write(self,
         row:dict[str,Any], # Numbers; 'step' is one of them
     )->None:
-        "Log one step."
+        """Log one step.
+
+        Args:
+            row: Numbers; 'step' is one of them
+        """
         self._file.write(json.dumps(row) + '\n')
         self._file.flush()
         if self._board:
@@ -211,7 +270,13 @@ class TrainingLog:
 
 # %% ../../nbs/training/335_checkpoints.ipynb #42673116
 class Speed:
-    "Tokens per second and MFU since the last reading, everything between included."
+    """Tokens per second and MFU since the last reading, everything between included.
+
+    Args:
+        flops_per_token: Useful operations per token, forward and backward; None: no MFU
+        peak: FLOPs per second of all processes together; None: the highest that is reached
+        clock: Seconds
+    """
     def __init__(self,
         flops_per_token:float|None, # Useful operations per token, forward and backward; None: no MFU
         peak:float|None=None,  # FLOPs per second of all processes together; None: the highest that is reached
@@ -222,11 +287,19 @@ class Speed:
     def add(self,
         tokens:int, # Trained on
     )->None:
-        "Count a step."
+        """Count a step.
+
+        Args:
+            tokens: Trained on
+        """
         self.tokens += tokens
 
     def read(self)->dict[str,float]: # tokens_per_second, mfu
-        "The reading; begins anew."
+        """The reading; begins anew.
+
+        Returns:
+            tokens_per_second, mfu
+        """
         now = self.clock()
         rate = self.tokens/(now - self.since) if now > self.since else 0.
         self.tokens, self.since = 0, now
@@ -237,7 +310,15 @@ class Speed:
 
 # %% ../../nbs/training/335_checkpoints.ipynb #816ad139
 class StepsAhead:
-    "Draws the micro-batches of the next step in a thread while this step computes."
+    """Draws the micro-batches of the next step in a thread while this step computes.
+
+    Args:
+        batches: Of step, rank, size: this process's micro-batches
+        count: Of a micro-batch: how many things its loss is a sum over
+        steps: Steps to draw
+        group: The processes
+        device: Where the micro-batches are needed
+    """
     def __init__(self,
         batches:Callable[[int,int,int],list[tuple[Tensor,...]]], # Of step, rank, size: this process's micro-batches
         count:Callable[[tuple[Tensor,...]],int|Tensor], # Of a micro-batch: how many things its loss is a sum over
@@ -295,7 +376,18 @@ def explain_trouble(
     loss:Callable[...,Tensor], # Of model, micro-batch and count
     dtype:str='float32', # Compute precision
 )->str:             # What is not finite: micro-batches, a weight, a gradient
-    "Where a loss or gradient that is not finite comes from."
+    """Where a loss or gradient that is not finite comes from.
+
+    Args:
+        model: With the gradients of the step
+        parts: The micro-batches of this process
+        first: Number of this process's first row within the step
+        loss: Of model, micro-batch and count
+        dtype: Compute precision
+
+    Returns:
+        What is not finite: micro-batches, a weight, a gradient
+    """
     finite = lambda x: bool(whole(x).isfinite().all())
     with torch.no_grad(), precision(dtype, next(model.parameters()).device.type):
         losses = [compute(model, loss, part, 1.).item() for part in parts]
@@ -322,7 +414,16 @@ def circumstances(
     settings:'LoopSettings', # Precision, kind of sharing, and what the caller notes
     group:Group, # The processes
 )->dict[str,Any]: # By name
-    "What the bytes of a run depend on besides settings and data."
+    """What the bytes of a run depend on besides settings and data.
+
+    Args:
+        model: As it is trained
+        settings: Precision, kind of sharing, and what the caller notes
+        group: The processes
+
+    Returns:
+        By name
+    """
     kind = next(model.parameters()).device.type
     return dict(
         torch=torch.__version__, machine=platform.machine(), threads=torch.get_num_threads(), dtype=settings.dtype,
@@ -348,7 +449,16 @@ def _restore(out, model, optimizer, now, group, say):
 
 # %% ../../nbs/training/335_checkpoints.ipynb #95ec60d4
 class RunFolder:
-    "What an earlier start of a training left in its folder is read back; log and background writer are opened."
+    """What an earlier start of a training left in its folder is read back; log and background writer are opened.
+
+    Args:
+        out: Folder of the run; None: nothing is written
+        model: In training, shared
+        optimizer: Its optimizer
+        settings: Intervals, precision, kind of sharing
+        group: The processes
+        say: Receives notes
+    """
     def __init__(self,
         out:str|Path|None,    # Folder of the run; None: nothing is written
         model:SmolLM,         # In training, shared
@@ -399,14 +509,23 @@ class TrainingRun(RunFolder):
     def due(self,
         every:int, # Steps; 0: only behind the last
     )->bool:
-        "Whether something that happens every so often happens now."
+        """Whether something that happens every so often happens now.
+
+        Args:
+            every: Steps; 0: only behind the last
+        """
         return self.done == self.settings.steps or (every > 0 and self.done % every == 0)
 
     def record(self,
         numbers:dict[str,float], # loss, learning_rate, grad_norm of the step
         found:dict[str,float],   # What an evaluation found; empty if there was none
     )->None:
-        "Log the step and write a checkpoint, if they are due."
+        """Log the step and write a checkpoint, if they are due.
+
+        Args:
+            numbers: loss, learning_rate, grad_norm of the step
+            found: What an evaluation found; empty if there was none
+        """
         if found or self.due(self.settings.log_every):
             self.reading = self.speed.read()
             row = dict(step=self.done) | numbers | dict(tokens_seen=self.tokens)

@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/costs.html.md"""
 # %% auto #0
 __all__ = ['KEPT', 'TRIED', 'ITEM_TOKENS', 'LIBRARIES', 'gpu_days', 'memory_per_gpu', 'Probe', 'step_seconds', 'probe_training',
            'reference', 'machine_rates', 'stage_seconds', 'source_bytes', 'stage_work', 'disk_bytes', 'StageCost',
-           'stage_costs', 'in_words', 'cost_table', 'look_seconds', 'run_costs']
+           'stage_costs', 'in_words', 'size_words', 'total_words', 'cost_table', 'lacks', 'look_seconds', 'run_costs']
 
 # %% ../../nbs/training/345_costs.ipynb #a3d2160c
 import json
@@ -22,7 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 from ..files import UserError, read_jsonl, samples
-from ..machine import can_compile, matrix_rate, product_seconds, python_rate, this_machine, usable_cores
+from ..machine import (Machine, can_compile, matrix_rate, product_seconds, python_rate, this_machine,
+                               usable_cores)
 from ..model.config import SmolLMConfig, flops_per_token, parameter_count
 from ..model.memory import training_memory
 from ..settings import STAGE_NAMES, Recipe, load_recipe
@@ -35,7 +36,18 @@ def gpu_days(
     mfu:float,           # Share of the peak that training reaches, 0 to 1
     peak:float=989e12,   # FLOPs per second of one GPU; by default an H100's data sheet for dense bf16
 )->float:                # Days of one GPU
-    "How long one GPU would train."
+    """How long one GPU would train.
+
+    Args:
+        config: Shape
+        tokens: Tokens of the whole run
+        seq_len: T, tokens per row
+        mfu: Share of the peak that training reaches, 0 to 1
+        peak: FLOPs per second of one GPU; by default an H100's data sheet for dense bf16
+
+    Returns:
+        Days of one GPU
+    """
     return tokens*flops_per_token(config, seq_len)/(peak*mfu*86400)
 
 # %% ../../nbs/training/345_costs.ipynb #73c658e2
@@ -48,14 +60,32 @@ def memory_per_gpu(
     gpus:int=1,          # GPUs that share by FSDP2 what is kept between steps
     checkpointing:bool=False, # Compute blocks twice
 )->dict[str,float]:      # Bytes on each GPU, in the parts of `training_memory`
-    "What each GPU holds at the worst moment of a step in bfloat16."
+    """What each GPU holds at the worst moment of a step in bfloat16.
+
+    Args:
+        config: Shape
+        rows: B, rows of a micro-batch
+        seq_len: T, tokens per row
+        gpus: GPUs that share by FSDP2 what is kept between steps
+        checkpointing: Compute blocks twice
+
+    Returns:
+        Bytes on each GPU, in the parts of `training_memory`
+    """
     parts = training_memory(config, rows, seq_len, checkpointing=checkpointing)
     return {part: size/gpus if part in KEPT else size for part, size in parts.items()}
 
 # %% ../../nbs/training/345_costs.ipynb #34537283
 @dataclass(frozen=True)
 class Probe:
-    "What a training step takes."
+    """What a training step takes.
+
+    Attributes:
+        seconds: per step
+        start: seconds before the second step: model, compiler, first step
+        dtype: precision, chosen if the recipe says auto
+        tried: False: calculated from the operations
+    """
     seconds: float # per step
     start: float   # seconds before the second step: model, compiler, first step
     dtype: str     # precision, chosen if the recipe says auto
@@ -67,7 +97,13 @@ def step_seconds(
     vocab_size:int, # The tokenizer's entries
     steps:int=3,    # The fastest of these counts
 )->Probe:
-    "Do some training steps on random tokens in this process."
+    """Do some training steps on random tokens in this process.
+
+    Args:
+        recipe: Shape, rows, precision, threads
+        vocab_size: The tokenizer's entries
+        steps: The fastest of these counts
+    """
     import torch
     from smollm_nb.model.kernels import for_cpu
     from smollm_nb.model.lm import SmolLM
@@ -124,26 +160,41 @@ def _probe(recipe, settings, changes):
 def probe_training(
     recipe:Recipe,  # A section of `settings`
     settings:str|Path|None=None, # Another settings.ini
+    tried:bool=True, # False: calculated in any case, which takes a second or two
 )->Probe:
-    "Seconds of a training step on this machine's CPU; tried in a process of its own if it is small enough."
+    """Seconds of a training step on this machine's CPU; tried in a process of its own if it is small enough.
+
+    Args:
+        recipe: A section of `settings`
+        settings: Another settings.ini
+        tried: False: calculated in any case, which takes a second or two
+    """
     from smollm_nb.training.loop import model_config
     t, config = recipe.training, model_config(recipe, recipe.tokenizer.vocab_size)
     # a causal position looks at (T + 1)/2 others on average, half-way between none and T + 1
     work = t.tokens_per_step*(flops_per_token(config, 0) + flops_per_token(config, t.seq_len + 1))/2
-    if work > TRIED:
+    if work > TRIED or not tried:
         return _calculated(recipe, work)
     return _probe(recipe.name, str(settings or ''), json.dumps(recipe.changes))
 
 # %% ../../nbs/training/345_costs.ipynb #f90d5fa8
 def reference(
 )->dict[str,Any]: # machine, python_rate, matrix_rate, and stages: seconds, peak_memory_mb, bytes and work of each
-    "What a measured run of the laptop recipe took."
+    """What a measured run of the laptop recipe took.
+
+    Returns:
+        machine, python_rate, matrix_rate, and stages: seconds, peak_memory_mb, bytes and work of each
+    """
     return json.loads(samples('costs', 'laptop.json').read_text())
 
 # %% ../../nbs/training/345_costs.ipynb #d7d9885e
 def machine_rates(
 )->dict[str,float]: # Turns of a small loop, and operations of a large product, per second
-    "How fast this machine is at the two kinds of work."
+    """How fast this machine is at the two kinds of work.
+
+    Returns:
+        Turns of a small loop, and operations of a large product, per second
+    """
     return dict(python=python_rate(), matrix=matrix_rate('float32'))
 
 def stage_seconds(
@@ -153,7 +204,18 @@ def stage_seconds(
     measured:dict[str,Any],   # As `reference` gives it
     rates:dict[str,float],    # As `machine_rates` gives them
 )->float|None:                # None: not known
-    "Seconds for an amount of work, by what the measured run took and the speed of both machines."
+    """Seconds for an amount of work, by what the measured run took and the speed of both machines.
+
+    Args:
+        stage: A key of `measured['stages']`
+        amount: Of work; None: not known
+        kind: 'python', 'matrix' or 'fixed'
+        measured: As `reference` gives it
+        rates: As `machine_rates` gives them
+
+    Returns:
+        None: not known
+    """
     if amount is None:
         return None
     row, speed = measured['stages'][stage], 'matrix' if kind == 'matrix' else 'python'
@@ -169,7 +231,14 @@ def _module_bytes(names):
 def source_bytes(
     recipe:Recipe, # Sources
 )->int|None:       # Bytes; None for the hub, whose size is not known here
-    "Bytes of what the corpus stage reads."
+    """Bytes of what the corpus stage reads.
+
+    Args:
+        recipe: Sources
+
+    Returns:
+        Bytes; None for the hub, whose size is not known here
+    """
     c = recipe.corpus
     if 'hub' in c.sources:
         return None
@@ -203,7 +272,14 @@ def _tuning_work(recipe, config):
 def stage_work(
     recipe:Recipe, # Settings
 )->dict[str,tuple[float|None,str]]: # Stage -> amount, None if not known, and kind: 'python', 'matrix' or 'fixed'
-    "How much each stage but training has to do."
+    """How much each stage but training has to do.
+
+    Args:
+        recipe: Settings
+
+    Returns:
+        Stage -> amount, None if not known, and kind: 'python', 'matrix' or 'fixed'
+    """
     from smollm_nb.training.loop import model_config
     config, read = model_config(recipe, recipe.tokenizer.vocab_size), source_bytes(recipe)
     workers = min(recipe.workers, usable_cores())
@@ -215,7 +291,14 @@ def stage_work(
 def disk_bytes(
     recipe:Recipe, # Settings
 )->int:            # Bytes
-    "What the folder of a finished run holds at its largest, without what the hub source stores."
+    """What the folder of a finished run holds at its largest, without what the hub source stores.
+
+    Args:
+        recipe: Settings
+
+    Returns:
+        Bytes
+    """
     from smollm_nb.training.loop import model_config
     t, parameters = recipe.training, parameter_count(model_config(recipe, recipe.tokenizer.vocab_size))
     kept = 2 + (t.train_steps//t.keep_every if t.keep_every else 0)
@@ -228,16 +311,22 @@ LIBRARIES = 600_000_000 # bytes that Python, PyTorch and its compiler hold in a 
 
 @dataclass(frozen=True)
 class StageCost:
-    "What a stage is expected to take."
+    """What a stage is expected to take.
+
+    Attributes:
+        seconds: None: not known
+        memory: bytes at the worst moment
+        tried: whether a piece of it was done on this machine
+    """
     stage: str
     seconds: float|None # None: not known
     memory: int         # bytes at the worst moment
     tried: bool         # whether a piece of it was done on this machine
 
-def _training_cost(recipe, settings, measured):
+def _training_cost(recipe, settings, measured, tried=True):
     "Training: a step that was tried, times the steps, and the looks at held-out texts on the way."
     from smollm_nb.training.loop import model_config
-    probe, t = probe_training(recipe, settings), recipe.training
+    probe, t = probe_training(recipe, settings, tried), recipe.training
     config = model_config(recipe, recipe.tokenizer.vocab_size)
     memory = training_memory(config, t.micro_batch_size, t.seq_len, probe.dtype, t.gradient_checkpointing)
     looks = t.train_steps//t.evaluate_every*measured['look_seconds'] if t.evaluate_every else 0.
@@ -249,13 +338,24 @@ def stage_costs(
     recipe:Recipe,  # Settings
     settings:str|Path|None=None, # Another settings.ini, if the recipe was read from one
     stages:Sequence[str]=STAGE_NAMES, # Those asked for; no step of training is tried without 'checkpoints'
+    tried:bool=True, # False: no step of training is tried, all is calculated
 )->list[StageCost]: # In the order of the stages
-    "What each stage is expected to take on this machine."
+    """What each stage is expected to take on this machine.
+
+    Args:
+        recipe: Settings
+        settings: Another settings.ini, if the recipe was read from one
+        stages: Those asked for; no step of training is tried without 'checkpoints'
+        tried: False: no step of training is tried, all is calculated
+
+    Returns:
+        In the order of the stages
+    """
     measured, work, rates = reference(), stage_work(recipe), machine_rates()
     costs = []
     for stage in (s for s in STAGE_NAMES if s in stages):
         if stage == 'checkpoints':
-            costs.append(_training_cost(recipe, settings, measured))
+            costs.append(_training_cost(recipe, settings, measured, tried))
         else:
             memory = int(measured['stages'][stage]['peak_memory_mb']*1e6)
             costs.append(StageCost(stage, stage_seconds(stage, *work[stage], measured, rates), memory, False))
@@ -265,7 +365,11 @@ def stage_costs(
 def in_words(
     seconds:float|None, # None: not known
 )->str:
-    "A time as people say it."
+    """A time as people say it.
+
+    Args:
+        seconds: None: not known
+    """
     if seconds is None:
         return 'not known'
     for unit, length in (('years', 365*86400), ('days', 86400), ('h', 3600), ('min', 60)):
@@ -273,23 +377,85 @@ def in_words(
             return f'{seconds/length:.0f} {unit}'
     return f'{seconds:.0f} s'
 
+def size_words(
+    n:float, # Bytes
+)->str:
+    """A size as people say it.
+
+    Args:
+        n: Bytes
+    """
+    return f'{n/1e9:,.1f} GB' if n >= 1e9 else f'{n/1e6:.0f} MB'
+
+def total_words(
+    costs:Sequence[StageCost], # Of a run's stages
+)->str:                        # Such as 'at least 20 min'
+    """The time of a whole run in words; 'at least' where a stage is not known.
+
+    Args:
+        costs: Of a run's stages
+
+    Returns:
+        Such as 'at least 20 min'
+    """
+    known = [c.seconds for c in costs if c.seconds is not None]
+    return ('' if len(known) == len(costs) else 'at least ') + in_words(sum(known))
+
 def cost_table(
     recipe:Recipe,  # Settings
     settings:str|Path|None=None, # Another settings.ini, if the recipe was read from one
 )->list[dict[str,str]]: # stage, expected, memory; the last row is the whole run
-    "What a run is expected to take, stage by stage."
+    """What a run is expected to take, stage by stage.
+
+    Args:
+        recipe: Settings
+        settings: Another settings.ini, if the recipe was read from one
+
+    Returns:
+        stage, expected, memory; the last row is the whole run
+    """
     costs = stage_costs(recipe, settings)
-    known = [c.seconds for c in costs if c.seconds is not None]
-    rows = [dict(stage=c.stage, expected=in_words(c.seconds), memory=f'{c.memory/1e9:.1f} GB') for c in costs]
-    least = '' if len(known) == len(costs) else 'at least '
+    rows = [dict(stage=c.stage, expected=in_words(c.seconds), memory=size_words(c.memory)) for c in costs]
     most = max(c.memory for c in costs)
-    return [*rows, dict(stage='all', expected=least + in_words(sum(known)), memory=f'{most/1e9:.1f} GB')]
+    return [*rows, dict(stage='all', expected=total_words(costs), memory=size_words(most))]
+
+# %% ../../nbs/training/345_costs.ipynb #7e917f96
+def lacks(
+    recipe:Recipe, # Its device
+    memory:float,  # Bytes at the worst moment
+    disk:float,    # Bytes that the run's folder will hold
+    here:Machine,  # As `this_machine` gives it
+)->str:            # '' if nothing
+    """Why a recipe cannot run on a machine.
+
+    Args:
+        recipe: Its device
+        memory: Bytes at the worst moment
+        disk: Bytes that the run's folder will hold
+        here: As `this_machine` gives it
+
+    Returns:
+        '' if nothing
+    """
+    if recipe.device.startswith('cuda') and not here.accelerators:
+        return 'needs a GPU'
+    for need, have, what in ((memory, here.memory, 'memory'), (disk, here.free_disk, 'disk')):
+        if need > have:
+            return f'{need/1e9:,.0f} GB of {what} needed, {have/1e9:,.0f} there'
+    return ''
 
 # %% ../../nbs/training/345_costs.ipynb #05d8d930
 def look_seconds(
     log:list[dict[str,Any]], # Lines of train.jsonl: step, seconds, and 'heldout_…' where held-out texts were looked at
 )->float:           # Seconds; 0 without such a line
-    "What a look at held-out texts takes, from the times between lines of a training log."
+    """What a look at held-out texts takes, from the times between lines of a training log.
+
+    Args:
+        log: Lines of train.jsonl: step, seconds, and 'heldout_…' where held-out texts were looked at
+
+    Returns:
+        Seconds; 0 without such a line
+    """
     steps = [dict(looked=any(k.startswith('heldout_') for k in b), seconds=b['seconds'] - a['seconds'],
                   steps=b['step'] - a['step']) for a, b in pairwise(log) if b['seconds'] > a['seconds']]
     with_look, plain = ([s for s in steps if s['looked'] == looked] for looked in (True, False))
@@ -302,7 +468,14 @@ def look_seconds(
 def run_costs(
     run:str|Path,    # Folder of a finished run
 )->dict[str,Any]:    # As `reference` gives it
-    "What the stages of a run took, with the speed of the machine as it is now."
+    """What the stages of a run took, with the speed of the machine as it is now.
+
+    Args:
+        run: Folder of a finished run
+
+    Returns:
+        As `reference` gives it
+    """
     import datetime
     run, recipe = Path(run), load_recipe(Path(run).name)
     work, stages = stage_work(recipe), {}

@@ -28,7 +28,13 @@ _T = TypeVar('_T')
 
 @dataclass(frozen=True)
 class Group:
-    "The processes that train one model together, seen from one of them."
+    """The processes that train one model together, seen from one of them.
+
+    Attributes:
+        rank: this process, from 0
+        size: number of processes
+        device: torch device of this process
+    """
     rank: int = 0        # this process, from 0
     size: int = 1        # number of processes
     device: str = 'cpu'  # torch device of this process
@@ -36,7 +42,14 @@ class Group:
     def total(self,
         x:Tensor, # One value per process, or several
     )->Tensor:    # The same tensor, now holding the sum over all processes
-        "Add up over the processes."
+        """Add up over the processes.
+
+        Args:
+            x: One value per process, or several
+
+        Returns:
+            The same tensor, now holding the sum over all processes
+        """
         if self.size > 1:
             dist.all_reduce(x)
         return x
@@ -44,7 +57,14 @@ class Group:
     def gather(self,
         value:_T, # Anything that can be pickled, from this process
     )->list[_T]:  # The values of all processes, in order of rank
-        "Everyone's value, for everyone."
+        """Everyone's value, for everyone.
+
+        Args:
+            value: Anything that can be pickled, from this process
+
+        Returns:
+            The values of all processes, in order of rank
+        """
         values = [value]*self.size
         if self.size > 1:
             dist.all_gather_object(values, value)
@@ -66,7 +86,14 @@ def _meeting_place(size):
 def process_group(
     device:str='cpu', # torch device of the recipe
 )->Iterator[Group]:   # A context manager that gives this process's group
-    "Join the processes that torchrun started; one that was started alone is a group of one."
+    """Join the processes that torchrun started; one that was started alone is a group of one.
+
+    Args:
+        device: torch device of the recipe
+
+    Returns:
+        A context manager that gives this process's group
+    """
     size, kind = int(os.environ.get('WORLD_SIZE', 1)), torch.device(device).type
     if size == 1:
         yield Group(device=device)
@@ -92,7 +119,16 @@ def own_part(
     rank:int,    # This process
     size:int,    # Processes
 )->slice:        # The rows of this process
-    "An equal share of a step's rows."
+    """An equal share of a step's rows.
+
+    Args:
+        rows: Of the whole step
+        rank: This process
+        size: Processes
+
+    Returns:
+        The rows of this process
+    """
     if rows % size:
         raise DistributedError(
             f'{rows} rows per step cannot be shared by {size} processes; use a divisor as the number of'
@@ -104,7 +140,15 @@ def own_rows(
     rows:Tensor, # (rows, ...) the whole step's
     group:Group, # Says which process this is
 )->Tensor:       # (rows/size, ...) this process's
-    "An equal share of a step's rows."
+    """An equal share of a step's rows.
+
+    Args:
+        rows: (rows, ...) the whole step's
+        group: Says which process this is
+
+    Returns:
+        (rows/size, ...) this process's
+    """
     return rows[own_part(len(rows), group.rank, group.size)]
 
 # %% ../../nbs/training/340_distributed.ipynb #d1e3f715
@@ -116,7 +160,11 @@ class _Computes(torch.nn.Module):
     def forward(self, function, *args, **kwargs): return function(self.model, *args, **kwargs)
 
 class Replicas(DistributedDataParallel):
-    "DDP around the functions of a model, such as its loss."
+    """DDP around the functions of a model, such as its loss.
+
+    Args:
+        model: Whole in every process
+    """
     def __init__(self,
         model:SmolLM, # Whole in every process
     ):
@@ -126,7 +174,15 @@ class Replicas(DistributedDataParallel):
         *args:Any,    # As for `SmolLM.loss`
         **kwargs:Any, # As for `SmolLM.loss`
     )->Tensor:        # () this process's share of the loss
-        "As `SmolLM.loss`, and prepares the gradients' sum over the processes."
+        """As `SmolLM.loss`, and prepares the gradients' sum over the processes.
+
+        Args:
+            *args: As for `SmolLM.loss`
+            **kwargs: As for `SmolLM.loss`
+
+        Returns:
+            () this process's share of the loss
+        """
         return self(lambda model: model.loss(*args, **kwargs))
 
 # %% ../../nbs/training/340_distributed.ipynb #430d6df1
@@ -161,7 +217,17 @@ def parallel(
     how:str,          # 'ddp' or 'fsdp'
     dtype:str='float32', # Compute precision
 )->SmolLM|Replicas:   # Has `loss` and `device`; the model itself in a group of one
-    "Let the processes share a model."
+    """Let the processes share a model.
+
+    Args:
+        model: Whole, the same in every process
+        group: Who shares it
+        how: 'ddp' or 'fsdp'
+        dtype: Compute precision
+
+    Returns:
+        Has `loss` and `device`; the model itself in a group of one
+    """
     if group.size == 1:
         return model
     return Replicas(model) if how == 'ddp' else _shard(model, dtype)
@@ -171,7 +237,16 @@ def compute(
     function:Callable[...,_T], # Of the model and `args`, such as a loss
     *args:Any,        # What else the function takes
 )->_T:                # What the function returns
-    "A function of the model, by way of the wrapper through which the processes share it."
+    """A function of the model, by way of the wrapper through which the processes share it.
+
+    Args:
+        shared: From `parallel`, or a model of one process
+        function: Of the model and `args`, such as a loss
+        *args: What else the function takes
+
+    Returns:
+        What the function returns
+    """
     if isinstance(shared, Replicas):
         return shared(function, *args)
     gathered:Any = getattr(shared, 'gathered', None)
@@ -182,7 +257,15 @@ def synchronised(
     shared:SmolLM|Replicas, # From `parallel`
     last:bool,  # Whether this is the step's last micro-batch
 )->AbstractContextManager: # For its forward and backward pass
-    "Add gradients up over the processes only when that is useful."
+    """Add gradients up over the processes only when that is useful.
+
+    Args:
+        shared: From `parallel`
+        last: Whether this is the step's last micro-batch
+
+    Returns:
+        For its forward and backward pass
+    """
     return shared.no_sync() if isinstance(shared, Replicas) and not last else nullcontext()
 
 # %% ../../nbs/training/340_distributed.ipynb #59b59993
@@ -192,14 +275,29 @@ if TYPE_CHECKING:
 def whole(
     x:Tensor, # A tensor, or this process's part of one
 )->Tensor:    # All of it
-    "Gather a tensor's parts; every process must call this."
+    """Gather a tensor's parts; every process must call this.
+
+    Args:
+        x: A tensor, or this process's part of one
+
+    Returns:
+        All of it
+    """
     return x.full_tensor() if hasattr(x, 'full_tensor') else x
 
 def whole_copy(
     x:Tensor,       # A tensor, or this process's part of one
     keep:bool=True, # False: only help the other processes to gather
 )->Tensor|None:     # A copy in main memory; None if it is not kept
-    "A tensor as a checkpoint stores it; every process must call this."
+    """A tensor as a checkpoint stores it; every process must call this.
+
+    Args:
+        x: A tensor, or this process's part of one
+        keep: False: only help the other processes to gather
+
+    Returns:
+        A copy in main memory; None if it is not kept
+    """
     x = whole(x.detach())
     return x.to('cpu', copy=True).contiguous() if keep else None
 
@@ -207,7 +305,15 @@ def like(
     x:Tensor, # Whole, the same in every process
     p:Tensor, # A parameter
 )->Tensor:    # `x` on the parameter's device, cut as `p` is
-    "The part of a whole tensor that belongs beside a parameter's part."
+    """The part of a whole tensor that belongs beside a parameter's part.
+
+    Args:
+        x: Whole, the same in every process
+        p: A parameter
+
+    Returns:
+        `x` on the parameter's device, cut as `p` is
+    """
     if not hasattr(p, 'full_tensor'):
         return x.to(p.device)
     from torch.distributed.tensor import distribute_tensor
@@ -218,7 +324,14 @@ def like(
 def whole_model(
     model:SmolLM, # As it was trained
 )->SmolLM:        # With all weights in this process
-    "A model that works without the other processes."
+    """A model that works without the other processes.
+
+    Args:
+        model: As it was trained
+
+    Returns:
+        With all weights in this process
+    """
     if not any(hasattr(p, 'full_tensor') for p in model.parameters()):
         return model
     out = SmolLM(model.config)

@@ -39,7 +39,15 @@ def model_config(
     recipe:Recipe,  # Gives the shape
     vocab_size:int, # Gives the embedding: the tokenizer's entries
 )->SmolLMConfig:    # With SmolLM's constants for everything else
-    "The model's configuration for a recipe and a tokenizer."
+    """The model's configuration for a recipe and a tokenizer.
+
+    Args:
+        recipe: Gives the shape
+        vocab_size: Gives the embedding: the tokenizer's entries
+
+    Returns:
+        With SmolLM's constants for everything else
+    """
     m = recipe.model
     return SmolLMConfig(
         hidden_size=m.hidden_size, intermediate_size=m.intermediate_size, num_hidden_layers=m.num_hidden_layers,
@@ -58,7 +66,18 @@ def accumulate(
     count:float,      # Divides the losses, so that they add up to the step's
     dtype:str='float32', # Compute precision
 )->Tensor:            # () sum of the losses, on the model's device
-    "Forward and backward over the micro-batches of one step; gradients are left on the parameters."
+    """Forward and backward over the micro-batches of one step; gradients are left on the parameters.
+
+    Args:
+        shared: A model, or what `parallel` made of one
+        parts: Micro-batches of this process, tuples of tensors
+        loss: Function of model, micro-batch and count: its summed loss, divided by count
+        count: Divides the losses, so that they add up to the step's
+        dtype: Compute precision
+
+    Returns:
+        () sum of the losses, on the model's device
+    """
     device = next(shared.parameters()).device
     total = torch.zeros((), device=device)
     for i, part in enumerate(parts):
@@ -74,7 +93,15 @@ def row_parts(
     rows:Tensor, # (rows, T+1) token ids; -100 fills a row up
     micro_batch_size:int, # Rows per forward pass
 )->list[Part]:   # (inputs, targets) pairs, each (B, T)
-    "Rows of tokens as micro-batches."
+    """Rows of tokens as micro-batches.
+
+    Args:
+        rows: (rows, T+1) token ids; -100 fills a row up
+        micro_batch_size: Rows per forward pass
+
+    Returns:
+        (inputs, targets) pairs, each (B, T)
+    """
     inputs, targets = rows[:, :-1], rows[:, 1:]
     inputs = inputs.masked_fill(inputs == -100, 0)
     return list(zip(inputs.split(micro_batch_size), targets.split(micro_batch_size)))
@@ -82,7 +109,14 @@ def row_parts(
 def count_targets(
     part:Part, # (inputs, targets)
 )->int:        # Targets that count
-    "What the loss of a micro-batch is a sum over."
+    """What the loss of a micro-batch is a sum over.
+
+    Args:
+        part: (inputs, targets)
+
+    Returns:
+        Targets that count
+    """
     return int((part[1] != -100).sum())
 
 def next_token_loss(
@@ -91,7 +125,17 @@ def next_token_loss(
     count:float|None=None, # As in `SmolLM.loss`
     end_id:int|None=None,  # Token that ends a document, where no position may look past it; None: they may
 )->Tensor:        # () loss in nats, summed over the targets and divided by `count`
-    "Loss of a micro-batch of rows."
+    """Loss of a micro-batch of rows.
+
+    Args:
+        model: In training
+        part: (inputs, targets), each (B, T)
+        count: As in `SmolLM.loss`
+        end_id: Token that ends a document, where no position may look past it; None: they may
+
+    Returns:
+        () loss in nats, summed over the targets and divided by `count`
+    """
     inputs, targets = part
     mask = None if end_id is None else document_mask(inputs, end_id)
     return model.loss(inputs, targets, count, mask)
@@ -105,7 +149,19 @@ def train_step(
     group:Group=Group(),   # The processes that share the step
     end_id:int|None=None,  # As in `next_token_loss`
 )->float:                  # Mean loss in nats per target token, over all processes
-    "Loss and gradient of one step of pre-training; gradients are left on the parameters."
+    """Loss and gradient of one step of pre-training; gradients are left on the parameters.
+
+    Args:
+        model: With weights in float32, or what `parallel` made of one
+        rows: (rows, T+1) token ids that this process does in this step
+        micro_batch_size: Rows per forward pass
+        dtype: Compute precision
+        group: The processes that share the step
+        end_id: As in `next_token_loss`
+
+    Returns:
+        Mean loss in nats per target token, over all processes
+    """
     parts = row_parts(rows.to(next(model.parameters()).device), micro_batch_size)
     counted = group.total((rows[:, 1:] != -100).sum().to(parts[0][0].device)).item()/group.size
     total = accumulate(model, parts, partial(next_token_loss, end_id=end_id), counted, dtype)
@@ -115,7 +171,14 @@ def train_step(
 def gradient_norm(
     model:torch.nn.Module, # With gradients, or this process's parts of them
 )->Tensor:   # () length of the whole gradient, over all tensors and all processes' parts
-    "What decides about clipping."
+    """What decides about clipping.
+
+    Args:
+        model: With gradients, or this process's parts of them
+
+    Returns:
+        () length of the whole gradient, over all tensors and all processes' parts
+    """
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     return whole(norm)
 
@@ -130,7 +193,15 @@ def check_rows(
     step:int,       # For the message
     first:int=0,    # Number of the first of these rows within the step, for the message
 )->None:
-    "Refuse rows that this model cannot read, by step, row and place."
+    """Refuse rows that this model cannot read, by step, row and place.
+
+    Args:
+        rows: (rows, T+1) token ids of a step, or of this process's share
+        seq_len: T of the recipe
+        vocab_size: The tokenizer's entries
+        step: For the message
+        first: Number of the first of these rows within the step, for the message
+    """
     if rows.shape[1] != seq_len + 1:
         raise TrainingError(
             f'step {step}: rows of {rows.shape[1]} tokens, expected {seq_len + 1} (training.seq_len and the one after);'
@@ -152,7 +223,16 @@ def evaluate_quietly(
     model:SmolLM,      # In training
     dtype:str='float32', # Compute precision of the training
 )->dict[str, float]:   # What `evaluate` returned, as floats
-    "Look at a model in training without leaving a trace, in the precision in which it trains."
+    """Look at a model in training without leaving a trace, in the precision in which it trains.
+
+    Args:
+        evaluate: Function of the model that returns numbers by name
+        model: In training
+        dtype: Compute precision of the training
+
+    Returns:
+        What `evaluate` returned, as floats
+    """
     device = next(model.parameters()).device
     devices = [device] if device.type == 'cuda' else []
     eager = torch.compiler.set_stance('force_eager') if getattr(model, 'compiled', False) else nullcontext()
@@ -166,7 +246,24 @@ def evaluate_quietly(
 # %% ../../nbs/training/330_loop.ipynb #4b83e5ad
 @dataclass(frozen=True)
 class LoopSettings:
-    "What the loop has to know; nothing of corpus, tokenizer or recipe."
+    """What the loop has to know; nothing of corpus, tokenizer or recipe.
+
+    Attributes:
+        steps: optimizer steps of the whole run
+        rate: function of the step, from 0: the learning rate of its update
+        grad_clip: largest norm of the gradient
+        dtype: compute precision: float32 or bfloat16
+        parallel: how several processes share the model: ddp or fsdp
+        log_every: steps between log lines
+        evaluate_every: steps between evaluations; 0 for one at the end
+        checkpoint_every: steps between checkpoints, of which the last two stay; 0 for one at the end
+        keep_every: steps between checkpoints that stay for good; 0 for none
+        keep_before: the newest checkpoint up to this step stays too
+        flops_per_token: useful operations, for the MFU; None: not logged
+        noted: what else the bytes depend on, for the checkpoints
+        name: on the progress bar and in messages
+        remedy: what to try if a loss is not finite; {step} stands for the step
+    """
     steps: int              # optimizer steps of the whole run
     rate: Callable[[int], float] # function of the step, from 0: the learning rate of its update
     grad_clip: float = 1.   # largest norm of the gradient
@@ -208,7 +305,24 @@ def fit(
     progress:bool=True,   # Show a progress bar
     say:Callable[[str], Any]=print, # Receives notes
 )->list[dict[str, Any]]: # The log
-    "Train from the last checkpoint in `out`, or from the beginning, to the last step."
+    """Train from the last checkpoint in `out`, or from the beginning, to the last step.
+
+    Args:
+        model: Changed in place; the same in every process
+        batches: Function of step, rank, size: this process's micro-batches, CPU tensors
+        loss: Function of model, micro-batch and count: its summed loss, divided by count
+        count: Function of a micro-batch: how many things its loss is a sum over
+        settings: Steps, rates, intervals
+        optimizer: Function of the model: its optimizer
+        out: Folder for log and checkpoints, from which a run goes on; None: nothing is written
+        group: The processes that share the steps
+        evaluate: Function of the model that returns numbers by name, for the log
+        progress: Show a progress bar
+        say: Receives notes
+
+    Returns:
+        The log
+    """
     from tqdm.auto import tqdm
     s, shared, opt = settings, parallel(model.train(), group, settings.parallel, settings.dtype), optimizer(model)
     with TrainingRun(out, model, opt, s, group, say) as run, \
@@ -238,7 +352,16 @@ def row_batches(
     training:TrainingSettings, # Of a recipe
     vocab_size:int, # The tokenizer's entries
 )->Batches:         # Function of step, rank and size, for `fit`
-    "The batches of pre-training: this process's share of a step's rows, checked."
+    """The batches of pre-training: this process's share of a step's rows, checked.
+
+    Args:
+        mixture: Such as `PackedMixture`
+        training: Of a recipe
+        vocab_size: The tokenizer's entries
+
+    Returns:
+        Function of step, rank and size, for `fit`
+    """
     t, rows = training, training.tokens_per_step//training.seq_len
     def batches(step, rank, size):
         own = own_part(rows, rank, size)
@@ -253,7 +376,17 @@ def new_model(
     compiled:bool,  # Whether its blocks are compiled
     device:str='cpu', # Where it is trained
 )->SmolLM:          # As at step 0
-    "The model that a recipe begins with."
+    """The model that a recipe begins with.
+
+    Args:
+        recipe: Shape, seed, threads
+        vocab_size: The tokenizer's entries
+        compiled: Whether its blocks are compiled
+        device: Where it is trained
+
+    Returns:
+        As at step 0
+    """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     model = SmolLM(model_config(recipe, vocab_size))
@@ -269,7 +402,12 @@ def loop_settings(
     training:TrainingSettings, # Of a recipe
     **kw:Any, # Precision and what else is known when training begins
 )->LoopSettings:
-    "What the loop has to know of a recipe's pre-training."
+    """What the loop has to know of a recipe's pre-training.
+
+    Args:
+        training: Of a recipe
+        **kw: Precision and what else is known when training begins
+    """
     t = training
     return LoopSettings(
         t.train_steps, lambda step: trapezoid(step, t.train_steps, t.warmup_steps, t.decay_steps, t.learning_rate),
@@ -310,7 +448,21 @@ def train(
     evaluate:Evaluate|None=None, # Function of the model that returns numbers by name, for the log
     end_id:int|None=None, # Token that ends a document, for `training.document_mask`
 )->SmolLM:               # The trained model
-    "Pre-train from the last checkpoint in `out`, or from scratch, to the recipe's end; alone or under torchrun."
+    """Pre-train from the last checkpoint in `out`, or from scratch, to the recipe's end; alone or under torchrun.
+
+    Args:
+        recipe: Training settings, seed, threads, precision
+        mixture: Such as `PackedMixture`
+        out: Folder for checkpoints and train.jsonl; with several processes, one that all of them see
+        vocab_size: The tokenizer's entries
+        progress: Show a progress bar
+        say: Receives notes, such as why blocks are not compiled
+        evaluate: Function of the model that returns numbers by name, for the log
+        end_id: Token that ends a document, for `training.document_mask`
+
+    Returns:
+        The trained model
+    """
     if recipe.training.document_mask and end_id is None:
         raise TrainingError(
             'training.document_mask: which token ends a document? give train(…, end_id=tokenizer.eos_token_id)'

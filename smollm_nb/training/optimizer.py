@@ -19,7 +19,15 @@ def make_optimizer(
     model:torch.nn.Module,      # Its parameters are trained
     settings:TrainingSettings,  # Learning rate, betas, epsilon, weight decay
 )->torch.optim.AdamW:           # Fused; one group with every parameter
-    "AdamW as SmolLM was trained with: decay on all tensors, norms and embeddings included."
+    """AdamW as SmolLM was trained with: decay on all tensors, norms and embeddings included.
+
+    Args:
+        model: Its parameters are trained
+        settings: Learning rate, betas, epsilon, weight decay
+
+    Returns:
+        Fused; one group with every parameter
+    """
     return torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(settings.beta1, settings.beta2),
                              eps=settings.epsilon, weight_decay=settings.weight_decay, fused=True)
 
@@ -27,7 +35,12 @@ def set_learning_rate(
     optimizer:torch.optim.Optimizer, # Of any kind
     rate:float # Learning rate of the next update
 )->None:
-    "Set the learning rate of every group."
+    """Set the learning rate of every group.
+
+    Args:
+        optimizer: Of any kind
+        rate: Learning rate of the next update
+    """
     for group in optimizer.param_groups:
         group['lr'] = rate
 
@@ -37,7 +50,16 @@ def optimizer_tensors(
     optimizer:torch.optim.Optimizer, # Its AdamW
     keep:bool=True, # False: only help the other processes to gather; all values are None then
 )->dict[str,torch.Tensor|None]: # Copies of 'name.exp_avg', 'name.exp_avg_sq' and 'name.step' of updated parameters
-    "The optimizer's state as named tensors, ready for safetensors."
+    """The optimizer's state as named tensors, ready for safetensors.
+
+    Args:
+        model: Its parameters are trained
+        optimizer: Its AdamW
+        keep: False: only help the other processes to gather; all values are None then
+
+    Returns:
+        Copies of 'name.exp_avg', 'name.exp_avg_sq' and 'name.step' of updated parameters
+    """
     return {
         f'{name}.{key}': whole_copy(value, keep)
         for name, p in model.named_parameters()
@@ -49,7 +71,13 @@ def load_optimizer_tensors(
     optimizer:torch.optim.Optimizer, # Its AdamW, freshly made
     tensors:Mapping[str,torch.Tensor|None], # From `optimizer_tensors`
 )->None:
-    "Put a saved state back; a missing or misshapen tensor is a `UserError` that names it."
+    """Put a saved state back; a missing or misshapen tensor is a `UserError` that names it.
+
+    Args:
+        model: Its parameters are trained
+        optimizer: Its AdamW, freshly made
+        tensors: From `optimizer_tensors`
+    """
     for name, p in model.named_parameters():
         state = {}
         for key, shape in (('step', ()), ('exp_avg', p.shape), ('exp_avg_sq', p.shape)):

@@ -25,7 +25,15 @@ def precision(
     dtype:str,  # 'float32' or 'bfloat16'
     device:str, # torch device type
 )->AbstractContextManager: # For the forward pass
-    "Compute in bf16 where it is safe, or leave everything in float32."
+    """Compute in bf16 where it is safe, or leave everything in float32.
+
+    Args:
+        dtype: 'float32' or 'bfloat16'
+        device: torch device type
+
+    Returns:
+        For the forward pass
+    """
     return torch.autocast(torch.device(device).type, torch.bfloat16) if dtype == 'bfloat16' else nullcontext()
 
 # %% ../../nbs/training/332_precision.ipynb #a637cb03
@@ -37,7 +45,17 @@ def choose_dtype(
     products:Callable[[str,str],float]=product_seconds, # Of dtype and device: seconds of some matrix products
     pick:Callable[[dict[str,Callable]],tuple[str,dict[str,float]]]=fastest, # The fastest name, and seconds by name
 )->str:             # 'float32' or 'bfloat16'
-    "The faster precision for training this model on this machine, by trying both."
+    """The faster precision for training this model on this machine, by trying both.
+
+    Args:
+        model: As it will be trained, compiled or not; its gradients are thrown away
+        rows: (B, T+1) token ids of a micro-batch
+        products: Of dtype and device: seconds of some matrix products
+        pick: The fastest name, and seconds by name
+
+    Returns:
+        'float32' or 'bfloat16'
+    """
     device = model.device.type
     seconds = {dtype: products(dtype, device) for dtype in DTYPES}
     close = [dtype for dtype in DTYPES if seconds[dtype] < 4*min(seconds.values())]
@@ -67,7 +85,18 @@ def choose_attention(
     dtype:str,      # 'float32' or 'bfloat16'
     pick:Callable[[dict[str,Callable]],tuple[str,dict[str,float]]]=fastest, # As in `choose_dtype`
 )->str:             # A key of `ATTENTIONS`
-    "The faster attention for training this model on this machine; PyTorch's own where blocks are not compiled."
+    """The faster attention for training this model on this machine; PyTorch's own where blocks are not compiled.
+
+    Args:
+        model: As it will be trained
+        rows: B, rows of a micro-batch
+        seq_len: T
+        dtype: 'float32' or 'bfloat16'
+        pick: As in `choose_dtype`
+
+    Returns:
+        A key of `ATTENTIONS`
+    """
     if not model.compiled or model.device.type != 'cpu':
         return 'pytorch'
     c, g = model.config, torch.Generator().manual_seed(0)
@@ -98,7 +127,19 @@ def chosen_dtype(
     group:Group=Group(), # The processes
     say:Callable[[str],object]=print, # Receives a line if the wanted precision is slow here
 )->str:         # 'float32' or 'bfloat16'
-    "The wanted precision; for 'auto' the one that was chosen before in `out`, or by trying."
+    """The wanted precision; for 'auto' the one that was chosen before in `out`, or by trying.
+
+    Args:
+        dtype: 'float32', 'bfloat16' or 'auto'
+        model: As in `choose_dtype`
+        rows: (B, T+1) token ids of a micro-batch; called for 'auto' only
+        out: Folder of the run, where the choice is kept
+        group: The processes
+        say: Receives a line if the wanted precision is slow here
+
+    Returns:
+        'float32' or 'bfloat16'
+    """
     if dtype == 'auto':
         return _kept(out, 'dtype', lambda: choose_dtype(model, rows()), group)
     kind = next(model.parameters()).device.type
@@ -118,5 +159,17 @@ def chosen_attention(
     out:str|Path|None=None, # As in `chosen_dtype`
     group:Group=Group(), # The processes
 )->str:          # A key of `ATTENTIONS`
-    "The attention that was chosen before in `out`, or by trying."
+    """The attention that was chosen before in `out`, or by trying.
+
+    Args:
+        model: As it will be trained
+        rows: Of a micro-batch
+        seq_len: T
+        dtype: 'float32' or 'bfloat16'
+        out: As in `chosen_dtype`
+        group: The processes
+
+    Returns:
+        A key of `ATTENTIONS`
+    """
     return _kept(out, 'attention', lambda: choose_attention(model, rows, seq_len, dtype), group)

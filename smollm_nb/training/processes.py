@@ -60,7 +60,16 @@ def side_by_side(
     work:Callable[[],Any], # What each of them does; returns something that JSON can hold
     expected:int=0,   # Exit code of the last one; not 0: it is meant to die
 )->list:              # What `work` returned, by rank; empty if one was meant to die
-    "Run a function in several forked processes that can find each other, as under torchrun."
+    """Run a function in several forked processes that can find each other, as under torchrun.
+
+    Args:
+        size: Number of processes
+        work: What each of them does; returns something that JSON can hold
+        expected: Exit code of the last one; not 0: it is meant to die
+
+    Returns:
+        What `work` returned, by rank; empty if one was meant to die
+    """
     port = _free_port()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)

@@ -18,7 +18,18 @@ def trapezoid(
     decay_steps:int,  # Final fall; 0 for none
     peak:float=1.,    # Learning rate on the level
 )->float:             # Learning rate of the next update; 0 from `train_steps` on
-    "Warm-up, level, then one minus a square root (SmolLM's schedule)."
+    """Warm-up, level, then one minus a square root (SmolLM's schedule).
+
+    Args:
+        step: Optimizer steps done so far, from 0
+        train_steps: Length of the run
+        warmup_steps: Linear rise from 0
+        decay_steps: Final fall; 0 for none
+        peak: Learning rate on the level
+
+    Returns:
+        Learning rate of the next update; 0 from `train_steps` on
+    """
     start = train_steps - decay_steps
     if step < warmup_steps:
         return peak*step/warmup_steps
@@ -34,7 +45,18 @@ def cosine(
     peak:float=1.,    # Learning rate after the warm-up
     floor:float=0.,   # Learning rate at the end
 )->float:             # Learning rate of the next update
-    "Warm-up, then half a cosine."
+    """Warm-up, then half a cosine.
+
+    Args:
+        step: Optimizer steps done so far, from 0
+        train_steps: Length of the run
+        warmup_steps: Linear rise from 0
+        peak: Learning rate after the warm-up
+        floor: Learning rate at the end
+
+    Returns:
+        Learning rate of the next update
+    """
     if step < warmup_steps:
         return peak*step/warmup_steps
     done = min((step - warmup_steps)/max(train_steps - warmup_steps, 1), 1.)
@@ -46,7 +68,17 @@ def linear(
     warmup_steps:int, # Linear rise from 0
     peak:float=1.,    # Learning rate after the warm-up
 )->float:             # Learning rate of the next update; 0 from `train_steps` on
-    "Warm-up, then a straight line to zero."
+    """Warm-up, then a straight line to zero.
+
+    Args:
+        step: Optimizer steps done so far, from 0
+        train_steps: Length of the run
+        warmup_steps: Linear rise from 0
+        peak: Learning rate after the warm-up
+
+    Returns:
+        Learning rate of the next update; 0 from `train_steps` on
+    """
     if step < warmup_steps:
         return peak*step/warmup_steps
     return peak*max(train_steps - step, 0)/max(train_steps - warmup_steps, 1)

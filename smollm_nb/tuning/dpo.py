@@ -8,7 +8,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/tuning/dpo.html.md"""
 __all__ = ['reward_margin', 'dpo_loss', 'sequence_logprobs', 'dpo']
 
 # %% ../../nbs/tuning/520_dpo.ipynb #e7ec2c22
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from ..settings import TuningSettings
 from ..training.distributed import Group
 from ..training.loop import fit
 from ..training.precision import chosen_dtype, precision
-from .sft import batches, encode_chat, pad_batch, passes, tuning_optimizer, tuning_settings
+from .sft import batches, encode_chat, pad_batch, passes, tuning_optimizer, tuning_settings, turns_of
 
 # %% ../../nbs/tuning/520_dpo.ipynb #244cb6c1
 def reward_margin(
@@ -29,7 +29,18 @@ def reward_margin(
     ref_rejected:torch.Tensor, # (B,)
     beta:float=0.05,           # Strength of the pull to the reference
 )->torch.Tensor:               # (B,) difference of the two answers' implicit rewards
-    "How much more the model prefers the chosen answer than the reference does, times beta."
+    """How much more the model prefers the chosen answer than the reference does, times beta.
+
+    Args:
+        chosen: (B,) log p of the chosen answers under the model
+        rejected: (B,) log p of the rejected answers
+        ref_chosen: (B,) the same under the reference
+        ref_rejected: (B,)
+        beta: Strength of the pull to the reference
+
+    Returns:
+        (B,) difference of the two answers' implicit rewards
+    """
     return beta*((chosen - ref_chosen) - (rejected - ref_rejected))
 
 def dpo_loss(
@@ -39,7 +50,18 @@ def dpo_loss(
     ref_rejected:torch.Tensor, # (B,)
     beta:float=0.05,           # Strength of the pull to the reference
 )->tuple[torch.Tensor,torch.Tensor]: # Mean loss, and (B,) reward margins
-    "Direct preference optimization: logistic loss on the difference of implicit rewards."
+    """Direct preference optimization: logistic loss on the difference of implicit rewards.
+
+    Args:
+        chosen: (B,) log p of the chosen answers under the model
+        rejected: (B,) log p of the rejected answers
+        ref_chosen: (B,) the same under the reference
+        ref_rejected: (B,)
+        beta: Strength of the pull to the reference
+
+    Returns:
+        Mean loss, and (B,) reward margins
+    """
     margin = reward_margin(chosen, rejected, ref_chosen, ref_rejected, beta)
     return -F.logsigmoid(margin).mean(), margin.detach()
 
@@ -49,7 +71,16 @@ def sequence_logprobs(
     input_ids:torch.Tensor, # (B, T)
     targets:torch.Tensor,   # (B, T) next tokens, -100 where not counted
 )->torch.Tensor:          # (B,) sum of log p over the counted tokens
-    "Log-probability of each row's counted tokens, without ever holding all logits."
+    """Log-probability of each row's counted tokens, without ever holding all logits.
+
+    Args:
+        model: The model that judges
+        input_ids: (B, T)
+        targets: (B, T) next tokens, -100 where not counted
+
+    Returns:
+        (B,) sum of log p over the counted tokens
+    """
     return token_logprobs(model, input_ids, targets).sum(-1)
 
 # %% ../../nbs/tuning/520_dpo.ipynb #a9842035
@@ -65,7 +96,8 @@ def _reference(model, padded, lengths, dtype):
 
 def _encoded(tokenizer, pairs, longest):
     "Both conversations of each pair, where both have something to learn."
-    rows = [[encode_chat(tokenizer, p[side], longest) for side in ('chosen', 'rejected')] for p in pairs]
+    sides = ('chosen', 'rejected')
+    rows = [[encode_chat(tokenizer, turns_of(p, i, s), longest) for s in sides] for i, p in enumerate(pairs)]
     rows = [r for r in rows if all(any(t != -100 for t in targets) for _, targets in r)]
     if not rows:
         raise UserError(
@@ -86,7 +118,7 @@ def _loss(beta):
 def dpo(
     model:SmolLM,            # Changed in place, on its device; as it is now, it is the reference
     tokenizer:Tokenizer,     # The model's
-    pairs:Sequence[dict],    # Rows with 'chosen' and 'rejected' conversations
+    pairs:Iterable[dict],    # Rows with 'chosen' and 'rejected' conversations: a list, or a `Dataset`
     settings:TuningSettings, # dpo_* and max_length
     seed:int=0,              # Order of the pairs
     progress:bool=True,      # Show a progress bar
@@ -95,7 +127,23 @@ def dpo(
     group:Group=Group(),     # Processes that share the steps
     evaluate:Callable[[SmolLM],dict[str,float]]|None=None, # Numbers by name, for the log
 )->list[dict]:               # step, loss, learning_rate, grad_norm, …
-    "Direct preference optimization."
+    """Direct preference optimization.
+
+    Args:
+        model: Changed in place, on its device; as it is now, it is the reference
+        tokenizer: The model's
+        pairs: Rows with 'chosen' and 'rejected' conversations: a list, or a `Dataset`
+        settings: dpo_* and max_length
+        seed: Order of the pairs
+        progress: Show a progress bar
+        out: Folder for log and checkpoints, from which a run goes on; None: nothing is written
+        dtype: Compute precision: float32, bfloat16, or auto
+        group: Processes that share the steps
+        evaluate: Numbers by name, for the log
+
+    Returns:
+        step, loss, learning_rate, grad_norm, …
+    """
     s = settings
     rows = _encoded(tokenizer, pairs, min(s.max_length, model.config.max_position_embeddings))
     lengths = [2*max(len(ids) for ids, _ in r) for r in rows]   # a pair is two rows

@@ -6,12 +6,13 @@ Docs: https://smollm-nb.github.io/smollm-nb/tuning/sft.html.md"""
 
 # %% auto #0
 __all__ = ['Row', 'PASS_TOKENS', 'CHECKPOINT_EVERY', 'encode_chat', 'pad_batch', 'epoch_order', 'batches', 'passes',
-           'tuning_settings', 'tuning_optimizer', 'sft']
+           'tuning_settings', 'tuning_optimizer', 'turns_of', 'sft']
 
 # %% ../../nbs/tuning/510_sft.ipynb #7ee43d24
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 import torch
 from ..files import UserError
 from ..model.lm import SmolLM
@@ -28,7 +29,16 @@ def encode_chat(
     messages:list[dict],   # Turns with 'role' and 'content'
     max_length:int=2048,   # Tokens that are kept, from the start
 )->tuple[list[int],list[int]]: # Token ids; targets of all positions: the next token, or -100 (not learned)
-    "A conversation as ids and targets, with the tokenizer's system turn; targets are the assistant's turns."
+    """A conversation as ids and targets, with the tokenizer's system turn; targets are the assistant's turns.
+
+    Args:
+        tokenizer: Knows the ChatML control tokens
+        messages: Turns with 'role' and 'content'
+        max_length: Tokens that are kept, from the start
+
+    Returns:
+        Token ids; targets of all positions: the next token, or -100 (not learned)
+    """
     ids, learn = [], []
     for m in with_system(messages, tokenizer.system):
         turn, start = tokenizer.encode_turn(m['role'], m['content'])
@@ -45,7 +55,15 @@ def pad_batch(
     rows:Sequence[Row], # (ids, targets) of each conversation
     pad_id:int,         # Fills short rows; never a target
 )->tuple[torch.Tensor,torch.Tensor]: # Two (B, T) tensors
-    "Stack conversations, filled up on the right; causal attention keeps padding from being seen."
+    """Stack conversations, filled up on the right; causal attention keeps padding from being seen.
+
+    Args:
+        rows: (ids, targets) of each conversation
+        pad_id: Fills short rows; never a target
+
+    Returns:
+        Two (B, T) tensors
+    """
     T = max(len(ids) for ids, _ in rows)
     ids = [ids + [pad_id]*(T - len(ids)) for ids, _ in rows]
     targets = [targets + [-100]*(T - len(targets)) for _, targets in rows]
@@ -57,7 +75,16 @@ def epoch_order(
     epoch:int, # Which pass
     seed:int,  # Run's seed
 )->list[int]:  # Each of 0..n-1 once
-    "A seeded order of the items, another for each epoch."
+    """A seeded order of the items, another for each epoch.
+
+    Args:
+        n: Items
+        epoch: Which pass
+        seed: Run's seed
+
+    Returns:
+        Each of 0..n-1 once
+    """
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed*1_000_003 + epoch)).tolist()
 
 def batches(
@@ -66,7 +93,17 @@ def batches(
     epochs:int,     # Passes
     seed:int,       # Run's seed
 )->list[list[int]]: # Indices of each step
-    "The indices of every step of a tuning run."
+    """The indices of every step of a tuning run.
+
+    Args:
+        n: Items
+        batch_size: Items per step; the last batch of an epoch may be smaller
+        epochs: Passes
+        seed: Run's seed
+
+    Returns:
+        Indices of each step
+    """
     orders = [epoch_order(n, e, seed) for e in range(epochs)]
     return [order[i:i + batch_size] for order in orders for i in range(0, n, batch_size)]
 
@@ -90,7 +127,18 @@ def passes(
     size:int, # Processes
     tokens:int=PASS_TOKENS, # Most of a pass
 )->list[list[int]]: # Items of each forward pass of this process; empty lists make the number the same everywhere
-    "How this process works through its share of a step."
+    """How this process works through its share of a step.
+
+    Args:
+        items: Indices of a step
+        lengths: Tokens of each item
+        rank: This process
+        size: Processes
+        tokens: Most of a pass
+
+    Returns:
+        Items of each forward pass of this process; empty lists make the number the same everywhere
+    """
     every = [_own_passes(items[r::size], lengths, tokens) for r in range(size)]
     own = every[rank]
     empty: list[list[int]] = [[]]
@@ -106,7 +154,18 @@ def tuning_settings(
     name:str,            # On the progress bar and in messages
     dtype:str='float32', # Compute precision
 )->LoopSettings:         # For `fit`
-    "What both tuning stages ask of the loop: cosine schedule, clipping at 1."
+    """What both tuning stages ask of the loop: cosine schedule, clipping at 1.
+
+    Args:
+        steps: Of the whole run
+        learning_rate: Peak, cosine decay
+        warmup_ratio: Share of the steps that warm up
+        name: On the progress bar and in messages
+        dtype: Compute precision
+
+    Returns:
+        For `fit`
+    """
     warmup = math.ceil(warmup_ratio*steps)
     return LoopSettings(
         steps, lambda step: cosine(step + 1, steps, warmup, learning_rate), 1., dtype,
@@ -116,13 +175,53 @@ def tuning_settings(
 def tuning_optimizer(
     model:torch.nn.Module, # To tune
 )->torch.optim.AdamW:      # AdamW without weight decay
-    "The optimizer of both tuning stages; `fit` sets its learning rate."
+    """The optimizer of both tuning stages; `fit` sets its learning rate.
+
+    Args:
+        model: To tune
+
+    Returns:
+        AdamW without weight decay
+    """
     return torch.optim.AdamW(model.parameters(), weight_decay=0., fused=True)
+
+# %% ../../nbs/tuning/510_sft.ipynb #6e7eab08
+def turns_of(
+    row:Any,                # A list of turns, or a row with a column that holds one
+    place:int,              # Of the row, for the message
+    column:str='messages',  # That column
+)->list[dict]:              # Turns with 'role' and 'content'
+    """The turns of one row; `UserError` if it has none.
+
+    Args:
+        row: A list of turns, or a row with a column that holds one
+        place: Of the row, for the message
+        column: That column
+
+    Returns:
+        Turns with 'role' and 'content'
+    """
+    if isinstance(row, dict):
+        if column not in row:
+            raise UserError(
+                f'row {place}: no column {column!r}, only {", ".join(map(repr, row))[:80]}; rename the one that holds'
+                f' the turns, as in dataset.rename_column(old, {column!r})'
+            )
+        row = row[column]
+    good = isinstance(row, list) and all(
+        isinstance(m, dict) and isinstance(m.get('role'), str) and isinstance(m.get('content'), str) for m in row
+    )
+    if not good:
+        raise UserError(
+            f'row {place}: {column} is {row!r:.60}, not a list of turns such as'
+            ' {"role": "user", "content": "Hi"}; give the turns of each conversation'
+        )
+    return row
 
 # %% ../../nbs/tuning/510_sft.ipynb #d185f8e8
 def _rows(tokenizer, conversations, longest):
     "Encoded conversations in which something is learned."
-    rows = [encode_chat(tokenizer, c, longest) for c in conversations]
+    rows = [encode_chat(tokenizer, turns_of(r, i), longest) for i, r in enumerate(conversations)]
     rows = [r for r in rows if any(t != -100 for t in r[1])]
     if not rows:
         raise UserError(
@@ -133,7 +232,7 @@ def _rows(tokenizer, conversations, longest):
 def sft(
     model:SmolLM,            # Changed in place, on its device
     tokenizer:Tokenizer,     # The model's
-    conversations:Sequence[list[dict]], # Turns of each
+    conversations:Iterable[list[dict]|dict], # Turns of each, or rows with `messages`: lists, or a `Dataset`
     settings:TuningSettings, # sft_* and max_length
     seed:int=0,              # Order of the conversations
     progress:bool=True,      # Show a progress bar
@@ -142,7 +241,23 @@ def sft(
     group:Group=Group(),     # Processes that share the steps
     evaluate:Callable[[SmolLM],dict[str,float]]|None=None, # Numbers by name, for the log
 )->list[dict]:               # step, loss, learning_rate, grad_norm, …
-    "Supervised fine-tuning on the assistant's words."
+    """Supervised fine-tuning on the assistant's words.
+
+    Args:
+        model: Changed in place, on its device
+        tokenizer: The model's
+        conversations: Turns of each, or rows with `messages`: lists, or a `Dataset`
+        settings: sft_* and max_length
+        seed: Order of the conversations
+        progress: Show a progress bar
+        out: Folder for log and checkpoints, from which a run goes on; None: nothing is written
+        dtype: Compute precision: float32, bfloat16, or auto
+        group: Processes that share the steps
+        evaluate: Numbers by name, for the log
+
+    Returns:
+        step, loss, learning_rate, grad_norm, …
+    """
     s, pad = settings, tokenizer.pad_token_id
     rows = _rows(tokenizer, conversations, min(s.max_length, model.config.max_position_embeddings))
     steps, lengths = batches(len(rows), s.sft_batch_size, s.sft_epochs, seed), [len(ids) for ids, _ in rows]

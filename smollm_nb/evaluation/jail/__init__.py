@@ -125,7 +125,15 @@ def _status(told, over, stderr, cpu_seconds):
 # %% ../../../nbs/evaluation/435_jail.ipynb #a78cbf87
 @dataclass(frozen=True)
 class Outcome:
-    "How a program ended."
+    """How a program ended.
+
+    Attributes:
+        status: 'passed', 'failed' (exception), 'early' (left), 'killed' (signal); 'timeout', 'memory', 'output'
+        stdout: What it printed, up to the limit
+        stderr: What it complained of, up to the limit
+        exit_code: Its exit code, minus the signal that ended it, or None if it was stopped
+        seconds: Wall-clock time, the jail's start included
+    """
     status: str  # 'passed', 'failed' (exception), 'early' (left), 'killed' (signal); 'timeout', 'memory', 'output'
     stdout:str         # What it printed, up to the limit
     stderr:str         # What it complained of, up to the limit
@@ -148,7 +156,23 @@ def run_program(
     isolation:str='namespaces', # 'process' for limits only: no wall around files, network and processes
     judge:tuple|None=None,      # Name of a function, and tests that call it as `candidate` in a process of their own
 )->Outcome:                     # How it ended
-    "Run a Python program where it can do no harm; a `SandboxError` where programs cannot be isolated."
+    """Run a Python program where it can do no harm; a `SandboxError` where programs cannot be isolated.
+
+    Args:
+        source: Python text; it has the standard library
+        stdin: What it can read
+        seconds: Most wall-clock time
+        cpu_seconds: Most processor time of each of its processes
+        memory: Most bytes that each of its processes maps
+        processes: Most processes and threads together
+        output: Most bytes printed
+        folder: Most bytes in its folder
+        isolation: 'process' for limits only: no wall around files, network and processes
+        judge: Name of a function, and tests that call it as `candidate` in a process of their own
+
+    Returns:
+        How it ended
+    """
     if isolation not in ('namespaces', 'process'):
         raise SandboxError(f'isolation = {isolation!r}: must be "namespaces" or "process"')
     if isolation == 'namespaces' and sys.platform != 'linux':
@@ -181,7 +205,17 @@ def run_programs(
     progress:bool=False, # Show a progress bar
     **limits:Any,        # As in `run_program`
 )->list[Outcome]:        # One per program, in order
-    "Run programs side by side, each in a sandbox of its own."
+    """Run programs side by side, each in a sandbox of its own.
+
+    Args:
+        sources: Python texts
+        workers: How many run at the same time
+        progress: Show a progress bar
+        **limits: As in `run_program`
+
+    Returns:
+        One per program, in order
+    """
     from tqdm.auto import tqdm
     pool = ThreadPoolExecutor(workers)
     try:
