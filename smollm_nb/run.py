@@ -634,6 +634,7 @@ def opening_lines(
     recipe:Recipe,                 # Settings
     run:Path,                      # The run's folder
     settings:str|Path|None=None,   # Another settings.ini
+    last:str='exports',            # The last stage that is looked at
 )->list[str]:                      # To print before anything is done
     """What a run will do: of what, with which model, where, and what it ends in.
 
@@ -654,7 +655,7 @@ def opening_lines(
         f'model    {parameters:,} parameters, {t.tokens_per_step*t.train_steps:,} training tokens, on {where}',
         f'reads    {_reads(recipe)}',
         f'folder   {run}',
-        f'ends in  {run}/report.html and a model in {run}/exports/hf',
+        f'ends in  {run}/' + (last if last != 'exports' else f'report.html and a model in {run}/exports/hf'),
     ]
 
 def _short_path(path): return min(str(path), os.path.relpath(path), key=len)
@@ -699,7 +700,7 @@ def cost_lines(
 def _announce(recipe, settings, run, chosen, records, force, say):
     "Say what will be done and what it is expected to take; returns what is left of it."
     names = [s.name for s in choose_stages(STAGES, *chosen)]
-    for line in opening_lines(recipe, run, settings):
+    for line in opening_lines(recipe, run, settings, names[-1]):
         say(line)
     if 'checkpoints' in (names if force else _to_do(recipe, run, chosen, records)[0]):
         say('\nA step of training is tried, to say how long it takes here ...')
