@@ -334,7 +334,7 @@ def evaluation_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str
 # %% ../nbs/810_run.ipynb #7be8826c
 def exports_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "The tuned model as a folder for transformers, compared with ours."
-    from smollm_nb.deploy.export import check_export, export_model
+    from smollm_nb.deploy.export import about_run, check_export, export_model
     from smollm_nb.model import load_model
     model, tokenizer = load_model(run/'tuning'/'dpo')
     export_model(
@@ -346,6 +346,7 @@ def exports_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, A
             'training tokens': f'{recipe.training.tokens_per_step*recipe.training.train_steps:,}',
             'recipe': recipe.name,
         },
+        about=about_run(run),
     )
     difference = check_export(out/'hf', model, tokenizer)
     if difference > 1e-3:
@@ -642,6 +643,7 @@ def opening_lines(
         recipe: Settings
         run: The run's folder
         settings: Another settings.ini
+        last: The last stage that is looked at
 
     Returns:
         To print before anything is done
