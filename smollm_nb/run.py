@@ -30,6 +30,7 @@ from .settings import Recipe, load_recipe, recipe_values, settings_file
 from .stages import (Stage, choose_stages, is_done, lock_folder, partial_folder, plan_stages, read_begun,
                               read_manifest, run_stages, stage_records)
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import TaskID
     from smollm_nb.corpus.mixture import PackedMixture
 
@@ -458,7 +459,7 @@ class RunDisplay(Progress):
                          redirect_stdout=sys.stdout.isatty())
         self.whole = self.add_task('run', note='')
 
-    def get_renderables(self):
+    def get_renderables(self)->Iterator['RenderableType']: # One table
         "What rich draws twice a second; the row of the run is set by the clock first."
         from smollm_nb.training.costs import in_words
         r, left = self.remaining, self.remaining.left()
@@ -475,12 +476,12 @@ class StageBar(tqdm.std.tqdm):
     rows:'RunDisplay|None' = None # the display that is drawn now
     row:'TaskID|None' = None      # this loop's row in it
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args:Any, **kwargs:Any)->None:
         if self.rows is not None:
             kwargs['file'] = io.StringIO() # tqdm itself draws nothing
         super().__init__(*args, **kwargs)
 
-    def display(self, *args, **kwargs):
+    def display(self, *args:Any, **kwargs:Any)->Any:
         "Called by tqdm, ten times a second at most."
         if self.rows is None:
             return super().display(*args, **kwargs)
@@ -491,7 +492,7 @@ class StageBar(tqdm.std.tqdm):
             self.row = self.rows.add_task(**how)
         self.rows.update(self.row, **how)
 
-    def close(self):
+    def close(self)->None:
         "The row goes when the loop is done."
         super().close()
         if self.rows is not None and self.row is not None:
