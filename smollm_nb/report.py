@@ -77,6 +77,7 @@ EXCERPT = 600 # characters of a document that the page shows
 def _examples(run):
     "For each data set the first document that was kept and the first that each step dropped."
     from smollm_nb.corpus.store import STEPS, CorpusFolder, read_rows
+    from smollm_nb.corpus.web import mask_pii
     corpus, examples = CorpusFolder(run/'corpus'), []
     for dataset, steps in STEPS.items():
         for step in ('', *steps):
@@ -84,7 +85,7 @@ def _examples(run):
             row = next(iter(read_rows(folder)), None)
             if row is not None:
                 reason = row['metadata']['drop_reason'] if step else 'kept'
-                text = row['text'][:EXCERPT]
+                text = mask_pii(row['text'])[:EXCERPT] # what was dropped early still holds addresses
                 examples.append(dict(dataset=dataset, step=step, reason=reason, id=row['id'], text=text))
     return examples
 
