@@ -90,7 +90,7 @@ def begins(folder, names, seen, installed=True):
 def main(parts):
     torch = re.search(r'^TORCH = (\S+)$', (ROOT/'Makefile').read_text(), re.M)[1]
     names = sorted(p.relative_to(ROOT/'nbs').as_posix() for p in (ROOT/'nbs').rglob('*.ipynb'))
-    names = [n for n in names if '_checkpoints' not in n and (not parts or any(p in n for p in parts))]
+    names = [n for n in names if '.ipynb_checkpoints' not in n and (not parts or any(p in n for p in parts))]
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder/'content').mkdir()

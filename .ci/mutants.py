@@ -165,7 +165,8 @@ def in_child(path):
 
 def main(parts):
     names = {path.relative_to(ROOT/'nbs').as_posix(): path for path in sorted((ROOT/'nbs').rglob('*.ipynb'))}
-    names = {n: p for n, p in names.items() if '_checkpoints' not in n and (not parts or any(q in n for q in parts))}
+    names = {n: p for n, p in names.items() if '.ipynb_checkpoints' not in n}
+    names = {n: p for n, p in names.items() if not parts or any(q in n for q in parts)}
     total, survivors, untested = 0, [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, done in zip(names, pool.map(in_child, names.values())):
