@@ -108,7 +108,15 @@ def open_mixture(
     recipe:Recipe, # Shares, seed, row length
     run:str|Path,  # The run's folder, stage `tokens` done
 )->'PackedMixture': # A `PackedMixture` over the data sets that have tokens
-    "The training rows of a run; `UserError` for a data set that no source gives."
+    """The training rows of a run; `UserError` for a data set that no source gives.
+
+    Args:
+        recipe: Shares, seed, row length
+        run: The run's folder, stage `tokens` done
+
+    Returns:
+        A `PackedMixture` over the data sets that have tokens
+    """
     from smollm_nb.corpus.mixture import PackedMixture, TokenShard
     m, shards = recipe.mixture, {p.stem: TokenShard(p) for p in sorted((Path(run)/'tokens').glob('*.bin'))}
     _check_names(recipe, shards)
@@ -327,7 +335,7 @@ def evaluation_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str
 # %% ../nbs/810_run.ipynb #7be8826c
 def exports_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "The tuned model as a folder for transformers, compared with ours."
-    from smollm_nb.deploy.export import check_export, export_model
+    from smollm_nb.deploy.export import about_run, check_export, export_model
     from smollm_nb.model import load_model
     model, tokenizer = load_model(run/'tuning'/'dpo')
     export_model(
@@ -339,6 +347,7 @@ def exports_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, A
             'training tokens': f'{recipe.training.tokens_per_step*recipe.training.train_steps:,}',
             'recipe': recipe.name,
         },
+        about=about_run(run),
     )
     difference = check_export(out/'hf', model, tokenizer)
     if difference > 1e-3:
@@ -413,7 +422,14 @@ STAGES = (Stage('corpus', _corpus_settings, corpus_stage, inputs=_corpus_inputs)
 
 # %% ../nbs/810_run.ipynb #739ac87d
 class Remaining:
-    "What is left of a run, by what its stages were expected to take."
+    """What is left of a run, by what its stages were expected to take.
+
+    Args:
+        expected: stage to be done -> seconds, or None where nothing is known
+        names: All stages that are looked at, in order; () for the expected ones
+        clock: Seconds
+        say: Receives a line when a stage begins
+    """
     def __init__(self,
         expected:dict[str, float|None],              # stage to be done -> seconds, or None where nothing is known
         names:Sequence[str]=(),                      # All stages that are looked at, in order; () for the expected ones
@@ -425,7 +441,11 @@ class Remaining:
         self.begun = self.since = clock()
 
     def left(self)->float: # Seconds; stages of which nothing is known count as nothing
-        "What is left, by what was expected."
+        """What is left, by what was expected.
+
+        Returns:
+            Seconds; stages of which nothing is known count as nothing
+        """
         passed = self.clock() - self.since if self.now else 0.
         rest = {s: (x or 0.) - (passed if s == self.now else 0.) for s, x in self.expected.items()}
         return sum(max(x, 0.) for x in rest.values())
@@ -434,7 +454,11 @@ class Remaining:
     def stage(self,
         name:str, # The stage that works now
     )->Iterator[None]:
-        "While this holds, a stage works; afterwards nothing of it is left."
+        """While this holds, a stage works; afterwards nothing of it is left.
+
+        Args:
+            name: The stage that works now
+        """
         from smollm_nb.training.costs import in_words
         self.now, self.since = name, self.clock()
         if name in self.expected:
@@ -448,7 +472,12 @@ class Remaining:
 
 # %% ../nbs/810_run.ipynb #8c912f55
 class RunDisplay(Progress):
-    "The last lines of the terminal while stages work: the run with the time that is left, and a row for each loop."
+    """The last lines of the terminal while stages work: the run with the time that is left, and a row for each loop.
+
+    Args:
+        remaining: What is left
+        console: Where it is drawn
+    """
     def __init__(self,
         remaining:Remaining, # What is left
         console:Console,     # Where it is drawn
@@ -460,7 +489,11 @@ class RunDisplay(Progress):
         self.whole = self.add_task('run', note='')
 
     def get_renderables(self)->Iterator['RenderableType']: # One table
-        "What rich draws twice a second; the row of the run is set by the clock first."
+        """What rich draws twice a second; the row of the run is set by the clock first.
+
+        Returns:
+            One table
+        """
         from smollm_nb.training.costs import in_words
         r, left = self.remaining, self.remaining.left()
         passed = r.clock() - r.begun
@@ -491,6 +524,7 @@ class StageBar(tqdm.std.tqdm):
         if self.row is None:
             self.row = self.rows.add_task(**how)
         self.rows.update(self.row, **how)
+        return None
 
     def close(self)->None:
         "The row goes when the loop is done."
@@ -503,7 +537,14 @@ class StageBar(tqdm.std.tqdm):
 def watched(
     console:Console, # Where a display would be drawn
 )->bool:             # Whether lines can be redrawn there
-    "Whether somebody looks at a terminal; no file, no pipe, no notebook."
+    """Whether somebody looks at a terminal; no file, no pipe, no notebook.
+
+    Args:
+        console: Where a display would be drawn
+
+    Returns:
+        Whether lines can be redrawn there
+    """
     return console.is_terminal and not console.is_dumb_terminal and not console.is_jupyter
 
 @contextmanager
@@ -511,7 +552,12 @@ def shown(
     remaining:Remaining, # What is left
     console:Console,     # The terminal
 )->Iterator[None]:
-    "While this holds, a terminal shows how far the run is."
+    """While this holds, a terminal shows how far the run is.
+
+    Args:
+        remaining: What is left
+        console: The terminal
+    """
     before = tqdm.auto.tqdm
     with RunDisplay(remaining, console) as StageBar.rows:
         setattr(tqdm.auto, 'tqdm', StageBar)
@@ -596,7 +642,17 @@ def opening_lines(
     settings:str|Path|None=None,   # Another settings.ini
     last:str='exports',            # The last stage that is looked at
 )->list[str]:                      # To print before anything is done
-    "What a run will do: of what, with which model, where, and what it ends in."
+    """What a run will do: of what, with which model, where, and what it ends in.
+
+    Args:
+        recipe: Settings
+        run: The run's folder
+        settings: Another settings.ini
+        last: The last stage that is looked at
+
+    Returns:
+        To print before anything is done
+    """
     from smollm_nb.model.config import parameter_count
     from smollm_nb.training.loop import model_config
     t, parameters = recipe.training, parameter_count(model_config(recipe, recipe.tokenizer.vocab_size))
@@ -622,7 +678,18 @@ def cost_lines(
     costs:dict[str, Any], # Stage that is to be done -> its `StageCost`
     here:Machine,    # This machine
 )->list[str]:        # To print before the first stage
-    "The stages with what they do, the time and memory expected of each, and what the machine has."
+    """The stages with what they do, the time and memory expected of each, and what the machine has.
+
+    Args:
+        recipe: Settings
+        run: The run's folder
+        names: Stages that are looked at, in order
+        costs: Stage that is to be done -> its `StageCost`
+        here: This machine
+
+    Returns:
+        To print before the first stage
+    """
     from smollm_nb.training.costs import disk_bytes, in_words, lacks, size_words, total_words
     work, lines = {s.name: (s.work.__doc__ or '').split(',')[0].rstrip('.') for s in STAGES}, []
     for i, name in enumerate(names, 1):
@@ -694,7 +761,26 @@ def run_recipe(
     dry_run:bool=False,               # Only say what would be done
     verify:bool=False,                # Compare the contents of all files of finished stages, not only of small ones
 )->dict[str, Any]: # The summary, as in run.json; empty if not all stages are done; after a dry run {'plan': …}
-    "Run a recipe from where it stands to its report; `UserError` for what cannot be run, is locked, or is damaged."
+    """Run a recipe from where it stands to its report; `UserError` for what cannot be run, is locked, or is damaged.
+
+    Args:
+        name: Section of settings.ini
+        settings: Another settings.ini
+        changes: Key -> value for this run, as `load_recipe` takes them
+        source: The reader's own folder or WARC file
+        runs: Folder that holds the runs
+        only: Do only this stage
+        first: Begin with this stage
+        last: Stop after this stage
+        force: Delete what the chosen stages did and do them again
+        progress: Progress bars and lines
+        adopt: Go on from unfinished work although settings or files have changed
+        dry_run: Only say what would be done
+        verify: Compare the contents of all files of finished stages, not only of small ones
+
+    Returns:
+        The summary, as in run.json; empty if not all stages are done; after a dry run {'plan': …}
+    """
     say = _say if progress or dry_run else (lambda *a: None)
     run, (rank, size) = Path(runs)/name, _processes()
     recipe, look = _with_source(load_recipe(name, settings, changes), source)
