@@ -188,15 +188,16 @@ def _print_table(rows, as_json):
 
 # %% ../nbs/830_command_line.ipynb #d1a82003
 def _estimates(r, settings):
-    "Parameters, and time on this machine's processor as far as it is known; unknown where PyTorch is missing."
+    "Parameters, and time on this machine's processor; unknown where the packages to tell them are missing."
+    parameters = None
     try:
-        from smollm_nb.training.costs import stage_costs, total_words
+        from smollm_nb.model.config import parameter_count
         from smollm_nb.training.loop import model_config
+        parameters = f'{parameter_count(model_config(r, r.tokenizer.vocab_size)):,}'
+        from smollm_nb.training.costs import stage_costs, total_words
+        return parameters, total_words(stage_costs(r, settings, tried=False))
     except ImportError:
-        return None, None
-    from smollm_nb.model.config import parameter_count
-    parameters = parameter_count(model_config(r, r.tokenizer.vocab_size))
-    return f'{parameters:,}', total_words(stage_costs(r, settings, tried=False))
+        return parameters, None
 
 def _recipe_row(name, r, settings):
     tokens = r.training.tokens_per_step*r.training.train_steps

@@ -112,7 +112,7 @@ def _compete(module, name, arguments, pipe):
     import importlib, logging
     with needs('bench'):
         from loguru import logger
-    logger.remove()
+    logger.disable('datatrove') # a handler that is removed comes back when datatrove is imported
     logging.disable(logging.CRITICAL)
     try:
         work = getattr(importlib.import_module(module), name)(*arguments)
