@@ -102,6 +102,8 @@ def test_chapter(page, base, name):
     page.goto(base + name)
     opening = page.locator('article strong').all_inner_texts()
     assert {'Goal', 'You will have', 'Needs', 'Cost'} <= set(opening)
+    told = page.locator('meta[name=description]').get_attribute('content')
+    assert squeezed(told) == squeezed(CHAPTERS[name].subtitle.replace('`', ''))
     shown = squeezed(''.join(page.locator('article div.highlight pre').all_text_contents()))
     boxes = page.locator('dl.py > dt').evaluate_all('boxes => boxes.map(b => b.id.split(".").pop())')
     for cell in exported(CHAPTERS[name]):
