@@ -30,7 +30,7 @@ def _child(rank, size, port, work, out)->NoReturn:
     os.environ.update(
         RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port)
     )
-    signal.alarm(60)  # a process that waits for a dead one must not wait for ever
+    signal.alarm(300)  # a process that waits for a dead one must not wait for ever
     code = 1
     try:
         (out/f'{rank}.json').write_text(json.dumps(work()))
