@@ -70,7 +70,7 @@ def check_core(bin, empty):
     say(bin/'python', '-c', CORE, cwd=empty)
     assert 'smoke' in say(bin/'smollm-nb', 'recipes', cwd=empty)
     lacks = say(bin/'smollm-nb', 'run', 'smoke', '--runs', 'r', cwd=empty, code=2)
-    assert len(lacks.splitlines()) == 1 and "pip install 'smollm-nb[corpus]'" in lacks, lacks
+    assert len(lacks.splitlines()) == 1 and "pip install 'smollm-nb[corpus] @ git+" in lacks, lacks
 
 
 def check_corpus(bin, empty):

@@ -205,6 +205,7 @@ def _recipe_row(name, r, settings):
     return dict(recipe=name, parameters=parameters, tokens=f'{tokens:,}', estimate=estimate,
                 sources=', '.join(r.corpus.sources))
 
+# %% ../nbs/830_command_line.ipynb #38e33ef5
 @app.command()
 def recipes(
     name: Annotated[

@@ -70,6 +70,14 @@ def samples(
 class MissingPackage(UserError, ModuleNotFoundError):
     "A package that this part of the library needs is not installed."
 
+_ADDRESS = 'git+https://github.com/smollm-nb/smollm-nb'
+
+def _brings(extra):
+    "The command that installs an extra, in a checkout or beside an installed wheel."
+    root = project_root()
+    installed = root.name == 'packaged'
+    return f"pip install 'smollm-nb[{extra}] @ {_ADDRESS}'" if installed else f"pip install -e '{root}[{extra}]'"
+
 @contextmanager
 def needs(
     extra:str,        # Extra of `pyproject.toml` that brings the packages imported in the block
@@ -85,7 +93,7 @@ def needs(
         name = (e.name or '').partition('.')[0]
         if isinstance(e, MissingPackage) or name in ('', 'smollm_nb'):
             raise
-        raise MissingPackage(f"{name} is not installed; it comes with: pip install 'smollm-nb[{extra}]'") from None
+        raise MissingPackage(f'{name} is not installed; it comes with: {_brings(extra)}') from None
 
 # %% ../nbs/020_files.ipynb #e97fd3f7
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}

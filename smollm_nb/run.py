@@ -718,6 +718,7 @@ def _announce(recipe, settings, run, chosen, records, force, say):
         say('Ctrl-C stops it; the same command goes on where it stopped.')
     return Remaining({n: c.seconds for n, c in costs.items()}, names)
 
+# %% ../nbs/810_run.ipynb #b7336a02
 def _do_stages(recipe, run, remaining, chosen, progress, say, **kw):
     "The chosen stages, with the display of the run if somebody looks."
     console = Console(stderr=True)
