@@ -163,7 +163,9 @@ Device = Annotated[str, typer.Option('--device', help='Where it computes: cpu, c
 Dtype = Literal['auto', 'float32', 'bfloat16']
 
 # %% ../nbs/830_command_line.ipynb #14d80368
-Tasks = Annotated[str, typer.Option(help='Comma-separated task names; name=file.jsonl for items of your own.')]
+Tasks = Annotated[str, typer.Option(
+    help='Comma-separated task names; name=file.jsonl for items, or for a task, of your own.'
+)]
 Scores = Annotated[
     Optional[Path],
     typer.Option(parser=_folder, metavar='FOLDER', help='Scores of each item; an interrupted run goes on from it.'),
@@ -329,6 +331,8 @@ def evaluate(
         return _print_table(rows, True)
     # one model, that was just typed; the source once, below
     _print_table([{k: v for k, v in r.items() if k not in ('model', 'source')} for r in rows], False)
+    if any(r['metric'] == 'acc_norm' for r in rows):
+        print('acc: the likeliest choice is right; acc_norm, acc_bytes, acc_tokens: per character, per byte, per token')
     for origin in {r['source'] for r in rows} - {None}:
         print(f'published: {origin}')
 

@@ -385,9 +385,10 @@ def task_names(
 def _kind(name: str) -> _Kind:
     if name not in _KINDS:
         near = difflib.get_close_matches(str(name), _KINDS, 1, 0.6)
+        hint = f'did you mean {near[0]!r}? A' if near else f'known: {", ".join(_KINDS)}; a'
         raise TaskError(
-            f'unknown task {name!r}; ' + (f'did you mean {near[0]!r}?' if near else f'known: {", ".join(_KINDS)}') +
-            f' A task of your own is {str(name):.40}=file.jsonl, whose lines have question, choices and answer'
+            f'unknown task {name!r}; {hint} task of your own is {str(name):.40}=file.jsonl, whose lines have question,'
+            ' choices and answer'
         )
     return _KINDS[name]
 
