@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import types
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 os.environ |= dict(
@@ -169,7 +169,9 @@ def main(parts):
     names = {n: p for n, p in names.items() if not parts or any(q in n for q in parts)}
     total, survivors, untested = 0, [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, done in zip(names, pool.map(in_child, names.values())):
+        running = {pool.submit(in_child, path): name for name, path in names.items()}
+        for future in as_completed(running):
+            name, done = running[future], future.result()
             if done.returncode:
                 untested.append(name)
                 continue
