@@ -37,6 +37,11 @@ def code_cells(path):
     return [c for c in cells if not any(d in SKIP for d in directives(c))]
 
 
+def is_protocol(node):
+    "Whether the methods of a class have no bodies that could be wrong."
+    return 'Protocol' in [ast.unparse(base).split('[')[0] for base in node.bases]
+
+
 def exported_functions(source):
     "Public functions and methods of an export cell, as paths of names."
     if not any(d.split()[0] in ('export', 'exports') for d in directives(source) if d):
@@ -45,7 +50,7 @@ def exported_functions(source):
     for node in ast.parse(source).body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith('_'):
             found.append((node.name,))
-        if isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith('_') and not is_protocol(node):
             found += [
                 (node.name, n.name) for n in node.body if isinstance(n, ast.FunctionDef) and not n.name.startswith('_')
             ]
