@@ -9,12 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ['nbs/training/310_schedule.ipynb', 'nbs/corpus/100_corpus.ipynb', 'nbs/model/200_model.ipynb']
 MADE = ('.*', '_proc', '_site', '_sphinx*', '_doctrees', '_vendor', '_tools', 'runs', 'jupyter_execute', '*.egg-info')
-ARGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
 SECONDS = 600   # for a chapter, on a busy machine
 BAR = 'from tqdm.auto import tqdm\nfor step in tqdm(range(3), desc="a bar"):\n    pass'
 
@@ -84,14 +82,6 @@ def lab(book):
     finally:
         server.terminate()
         server.wait(timeout=60)
-
-
-@pytest.fixture(scope='module')
-def browser():
-    with sync_playwright() as p:
-        b = p.chromium.launch(executable_path=os.environ.get('CHROMIUM', '/usr/bin/chromium'), args=ARGS)
-        yield b
-        b.close()
 
 
 def command(page, name):

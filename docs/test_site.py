@@ -2,7 +2,6 @@
 import ast
 import functools
 import json
-import os
 import re
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,15 +9,10 @@ from pathlib import Path
 
 import pytest
 from chapters import NBS, chapters, read, source
-from playwright.sync_api import sync_playwright
 from sphinx.util.inventory import InventoryFile
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT/'_site'
-ARGS = (
-    '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking'
-    ' --disable-component-update --disable-sync'.split()
-)
 PAGES = sorted(
     n
     for n in (p.relative_to(SITE).as_posix() for p in SITE.rglob('*.html'))
@@ -53,14 +47,6 @@ def base():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f'http://127.0.0.1:{server.server_port}/'
     server.shutdown()
-
-
-@pytest.fixture(scope='session')
-def browser():
-    with sync_playwright() as p:
-        b = p.chromium.launch(executable_path=os.environ.get('CHROMIUM', '/usr/bin/chromium'), args=ARGS)
-        yield b
-        b.close()
 
 
 @pytest.fixture
