@@ -4,8 +4,8 @@ For each notebook the cells are run in order. After a cell that exports function
 the child runs the cell again with one body replaced and then the rest of the notebook. A cell that fails kills the
 mutant. Before that the whole notebook is run once with each of these cells twice and no mutant, and each cell once in a
 fork without a mutant: what fails there anyway tells nothing. Some tests reach a function only through the library, in
-another module or process; so whoever lives is exported to a copy of the library, and the notebook run against that.
-Survivors are listed; more than 5 % of all mutants is a failure.
+another module or process; so whoever lives is exported to a copy of the library, and the notebook run against that, if
+it passes there without a mutant. Survivors are listed; more than 5 % of all mutants is a failure.
 
     python .ci/mutants.py [part of a notebook's path …]
 """
@@ -20,6 +20,7 @@ import tempfile
 import time
 import types
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 os.environ |= dict(
@@ -143,8 +144,8 @@ def module_of(cells):
     return name.replace('.', '/') + '.py'
 
 
-def survives_exported(path, cells, i, function, how, seconds):
-    "Run a notebook in a new process against a copy of the library; there and in cell `i` one function is a mutant."
+def survives_exported(path, cells, seconds, mutant=lambda source: source, at=None):
+    "Run a notebook in a new process against a copy of the library; there and in cell `at` one function is a mutant."
     with tempfile.TemporaryDirectory() as folder:
         book = Path(folder)
         for part in ROOT.iterdir():
@@ -152,8 +153,8 @@ def survives_exported(path, cells, i, function, how, seconds):
                 (book/part.name).symlink_to(part)
         shutil.copytree(ROOT/'smollm_nb', book/'smollm_nb', ignore=shutil.ignore_patterns('__pycache__'))
         module = book/'smollm_nb'/module_of(cells)
-        module.write_text(mutate(module.read_text(), function, how))
-        changed = [mutate(c, function, how) if k == i else c for k, c in enumerate(cells)]
+        module.write_text(mutant(module.read_text()))
+        changed = [mutant(c) if k == at else c for k, c in enumerate(cells)]
         (book/'cells.json').write_text(json.dumps(changed))
         try:
             done = subprocess.run([sys.executable, __file__, '--cells', book/'cells.json'], cwd=path.parent,
@@ -167,7 +168,7 @@ def test_notebook(path):
     "All mutants of a notebook, as (function, how, survived)."
     os.chdir(path.parent)
     main = sys.modules['__main__'] = types.ModuleType('__main__')   # so that classes of cells can be pickled
-    cells, namespace, results = code_cells(path), vars(main), []
+    cells, namespace, results, exported = code_cells(path), vars(main), [], None
     # each mutant is a second run of its cell, so the notebook must stand a second run of them without any mutant
     start = time.time()
     if not survives([c for c in cells for _ in range(1 + bool(exported_functions(c)))], namespace, quiet=False):
@@ -183,9 +184,12 @@ def test_notebook(path):
         forks = not functions or survives([cell, *cells[i + 1:]], namespace, seconds)
         for f in functions:
             for how in ('raise', 'constant'):
-                rest = [mutate(cell, f, how), *cells[i + 1:]]
+                mutant = partial(mutate, path=f, how=how)
+                rest = [mutant(cell), *cells[i + 1:]]
                 lives = survives(rest, namespace, seconds) if forks else survives_anew([*cells[:i], *rest], seconds)
-                lives = lives and survives_exported(path, cells, i, f, how, seconds)
+                if lives and exported is None:
+                    exported = survives_exported(path, cells, seconds)
+                lives = lives and (not exported or survives_exported(path, cells, seconds, mutant, i))
                 results.append(('.'.join(f), how, lives))
     return results
 
