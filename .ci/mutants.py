@@ -2,10 +2,11 @@
 
 For each notebook the cells are run in order. After a cell that exports functions, the process forks once per mutant;
 the child runs the cell again with one body replaced and then the rest of the notebook. A cell that fails kills the
-mutant. Before that the whole notebook is run once with each of these cells twice and no mutant, and each cell once in a
-fork without a mutant: what fails there anyway tells nothing. Some tests reach a function only through the library, in
-another module or process; so whoever lives is exported to a copy of the library, and the notebook run against that, if
-it passes there without a mutant. Survivors are listed; more than 5 % of all mutants is a failure.
+mutant. Before that the whole notebook is run once with each of these cells twice and no mutant; and a fork without a
+mutant must pass the cell where a mutant fell: what fails there anyway tells nothing. Some tests reach a function only
+through the library, in another module or process; so whoever lives is exported to a copy of the library, and the
+notebook run against that, if it passes there without a mutant. Survivors are listed; more than 5 % of all mutants is a
+failure.
 
     python .ci/mutants.py [part of a notebook's path …]
 """
@@ -20,7 +21,7 @@ import tempfile
 import time
 import types
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 os.environ |= dict(
@@ -92,8 +93,9 @@ def scratch(namespace):
     return [Path(v.name) for v in list(namespace.values()) if isinstance(v, tempfile.TemporaryDirectory)]
 
 
-def survives(cells, namespace, seconds=LONGEST, quiet=True):
-    "Run cells in a forked child; True if none fails in time. Temporary folders are put back afterwards."
+def falls_at(cells, namespace, seconds=LONGEST, quiet=True):
+    """Run cells in a forked child: the index of the one that fails, the last one's if the child hangs or dies, None if
+    none fails. Temporary folders are put back afterwards."""
     folders, keep = [f for f in scratch(namespace) if f.exists()], Path(tempfile.mkdtemp())
     for i, f in enumerate(folders):
         shutil.copytree(f, keep/str(i), symlinks=True, ignore=special)
@@ -102,13 +104,13 @@ def survives(cells, namespace, seconds=LONGEST, quiet=True):
         os.setpgrp()
         if quiet:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        try:
-            for c in cells:
+        for i, c in enumerate(cells):
+            try:
                 run(c, namespace)
-            os._exit(0)
-        except BaseException as e:
-            print(f'{type(e).__name__}: {e}\nin\n{c}', file=sys.stderr, flush=True)
-            os._exit(1)
+            except BaseException as e:
+                print(f'{type(e).__name__}: {e}\nin\n{c}', file=sys.stderr, flush=True)
+                os._exit(i + 1)
+        os._exit(0)
     end, status = time.time() + seconds, None
     while status is None and time.time() < end:
         done, code = os.waitpid(pid, os.WNOHANG)
@@ -126,14 +128,16 @@ def survives(cells, namespace, seconds=LONGEST, quiet=True):
         shutil.rmtree(f, ignore_errors=True)
         shutil.copytree(keep/str(i), f, symlinks=True)
     shutil.rmtree(keep)
-    return status == 0
+    if status == 0:
+        return None
+    return os.WEXITSTATUS(status) - 1 if status is not None and os.WIFEXITED(status) else len(cells) - 1
 
 
 def survives_anew(cells, seconds):
-    "As `survives`, in a `__main__` that has run nothing yet."
+    "Whether no cell fails in a forked child with a `__main__` that has run nothing yet."
     before, sys.modules['__main__'] = sys.modules['__main__'], types.ModuleType('__main__')
     try:
-        return survives(cells, vars(sys.modules['__main__']), seconds)
+        return falls_at(cells, vars(sys.modules['__main__']), seconds) is None
     finally:
         sys.modules['__main__'] = before
 
@@ -171,7 +175,8 @@ def test_notebook(path):
     cells, namespace, results, exported = code_cells(path), vars(main), [], None
     # each mutant is a second run of its cell, so the notebook must stand a second run of them without any mutant
     start = time.time()
-    if not survives([c for c in cells for _ in range(1 + bool(exported_functions(c)))], namespace, quiet=False):
+    twice = [c for c in cells for _ in range(1 + bool(exported_functions(c)))]
+    if falls_at(twice, namespace, quiet=False) is not None:
         raise SystemExit(f'{path}: fails when its export cells are run twice')
     seconds = 60 + 3*(time.time() - start)   # a mutant that waits for ever is noticed too
     for i, cell in enumerate(cells):
@@ -179,14 +184,18 @@ def test_notebook(path):
             run(cell, namespace)
         except BaseException as e:
             raise SystemExit(f'{path}, after {len(results)} mutants: {type(e).__name__}: {e}\nin\n{cell}') from e
-        functions = exported_functions(cell)
-        # a fork has none of its parent's threads, so where one of them answers requests, a mutant begins at the top
-        forks = not functions or survives([cell, *cells[i + 1:]], namespace, seconds)
-        for f in functions:
+        @cache
+        def stands(end, start=i): return falls_at(cells[start:start + end], namespace, seconds) is None
+        forks = True
+        for f in exported_functions(cell):
             for how in ('raise', 'constant'):
                 mutant = partial(mutate, path=f, how=how)
                 rest = [mutant(cell), *cells[i + 1:]]
-                lives = survives(rest, namespace, seconds) if forks else survives_anew([*cells[:i], *rest], seconds)
+                if forks:
+                    fall = falls_at(rest, namespace, seconds)
+                    lives, forks = fall is None, fall is None or stands(fall + 1)
+                if not forks:   # a fork has none of its parent's threads; where one answers requests, begin at the top
+                    lives = survives_anew([*cells[:i], *rest], seconds)
                 if lives and exported is None:
                     exported = survives_exported(path, cells, seconds)
                 lives = lives and (not exported or survives_exported(path, cells, seconds, mutant, i))
