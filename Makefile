@@ -99,6 +99,7 @@ clean:
 
 .venv/.test: .venv/.core
 	$(PIP) -e '.[test]'
+	$(BIN)/smollm-nb prose >/dev/null
 	touch $@
 
 .venv/.bench: .venv/.test

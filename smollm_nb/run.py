@@ -367,7 +367,9 @@ def _sample_files(*patterns):
 
 def _corpus_settings(recipe):
     "What decides the corpus besides the files it reads: a source enters by its content, and no writer means no topics."
-    c, unused = recipe.corpus, {'corpus.source_path'}
+    c, unused = recipe.corpus, {'corpus.source_path', 'corpus.prose_path'} # a package is known by its hash
+    if 'prose' not in c.sources:
+        unused |= {'corpus.prose', 'corpus.prose_pages'}
     if c.writer == 'sample' or 'hub' in c.sources:
         unused |= {'corpus.topics', 'corpus.pages_per_topic', 'corpus.written_documents'}
     return {k: v for k, v in recipe_values(recipe, 'seed', 'corpus', 'evaluation.tasks').items() if k not in unused}
@@ -625,7 +627,8 @@ def _costs(recipe, settings, run, chosen, records, force):
 
 # %% ../nbs/810_run.ipynb #1c888e73
 _READS = dict(samples='pages of this project', machine='documentation and Python files that are installed here',
-              folder='the files in {path}', warc='the crawl in {path}', hub='published data sets, over the network')
+              prose='prose out of packages', folder='the files in {path}', warc='the crawl in {path}',
+              hub='published data sets, over the network')
 
 def _reads(recipe):
     "What the corpus is made from, in words."

@@ -55,8 +55,11 @@ class CorpusSettings:
     """From sources to curated documents.
 
     Attributes:
-        sources: samples, machine, folder, warc, or hub alone · names · ours
+        sources: samples, machine, prose, folder, warc, or hub alone · names · ours
         source_path: file or folder of the sources folder and warc · path · ours
+        prose: kinds of the source prose: encyclopaedia, speeches, … · names · ours
+        prose_path: where the packages of the source prose lie · path · ours
+        prose_pages: read of each kind of prose, evenly spread; 0 for all · pages · ours
         hub_documents: read per data set of the source hub; 0 for all there are · documents · ours
         page_modules: whose pydoc pages are read; stdlib for all of Python's · modules · ours
         docstring_modules: whose documented classes and functions become pages · modules · ours
@@ -78,8 +81,11 @@ class CorpusSettings:
         overlap_ratio: matched share of an item above which a text is dropped · 0 to 1 · Cosmopedia
         heldout_fraction: kept documents that training never sees · 0 to 1 · ours
     """
-    sources: tuple[str,...] = ('samples', 'machine') # samples, machine, folder, warc, or hub alone · names · ours
+    sources: tuple[str,...] = ('samples','machine') # samples, machine, prose, folder, warc, or hub alone · names · ours
     source_path: str = ''           # file or folder of the sources folder and warc · path · ours
+    prose: tuple[str,...] = ()      # kinds of the source prose: encyclopaedia, speeches, … · names · ours
+    prose_path: str = '~/.cache/smollm_nb/prose' # where the packages of the source prose lie · path · ours
+    prose_pages: int = 0            # read of each kind of prose, evenly spread; 0 for all · pages · ours
     hub_documents: int = 0          # read per data set of the source hub; 0 for all there are · documents · ours
     page_modules: tuple[str,...] = ()      # whose pydoc pages are read; stdlib for all of Python's · modules · ours
     docstring_modules: tuple[str,...] = () # whose documented classes and functions become pages · modules · ours
@@ -603,7 +609,7 @@ _LIMITS = ( # (what to use, whether a value is possible, keys)
         training.checkpoint_every training.log_every tuning.sft_epochs tuning.sft_batch_size tuning.dpo_epochs
         tuning.dpo_batch_size"""),
     (f'use 0 to {_MOST}', lambda x: 0 <= x <= _MOST, """
-        seed corpus.hub_documents corpus.written_documents mixture.late_step training.warmup_steps
+        seed corpus.hub_documents corpus.prose_pages corpus.written_documents mixture.late_step training.warmup_steps
         training.decay_steps training.keep_every training.evaluate_every evaluation.limit evaluation.sample_limit
         evaluation.heldout_documents"""),
     ('use a positive, finite number', lambda x: 0 < x < math.inf, """
@@ -636,9 +642,11 @@ _DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu', 'open-web-math'
              'starcoderdata-python', 'deepmind_mathematics')
 _TASKS = ('hellaswag', 'arc_easy', 'arc_challenge', 'piqa', 'openbookqa', 'winogrande', 'commonsense_qa', 'social_i_qa',
           'boolq', 'mmlu', 'mmlu_mc', 'mmlu_pro', 'triviaqa', 'gsm8k', 'humaneval', 'ifeval')
+_PROSE = ('encyclopaedia', 'speeches', 'dictionary', 'recipes', 'bible', 'manual', 'release-notes', 'mail', 'spam')
 _NAMES = { # key -> names that it may hold
     'executor': ('local', 'slurm', 'ray'), 'dtype': ('float32', 'bfloat16', 'auto'),
-    'training.parallel': ('ddp', 'fsdp'), 'corpus.sources': ('samples', 'machine', 'folder', 'warc', 'hub'),
+    'training.parallel': ('ddp', 'fsdp'), 'corpus.prose': _PROSE,
+    'corpus.sources': ('samples', 'machine', 'prose', 'folder', 'warc', 'hub'),
     'mixture.shares': _DATASETS, 'mixture.late_shares': _DATASETS,
     'evaluation.tasks': _TASKS, 'evaluation.sample_tasks': _TASKS}
 
@@ -659,7 +667,7 @@ def _unknown_names(r):
 def _corpus_problems(c):
     "Rules of a `CorpusSettings`."
     if not c.sources:
-        yield 'corpus.sources', 'names no source; use samples, machine, folder, warc or hub'
+        yield 'corpus.sources', 'names no source; use samples, machine, prose, folder, warc or hub'
     if 'hub' in c.sources and len(c.sources) > 1:
         yield 'corpus.sources', 'hub brings curated documents and cannot be mixed with others; name hub alone'
     own = [s for s in c.sources if s in ('folder', 'warc')]
@@ -667,6 +675,8 @@ def _corpus_problems(c):
         yield 'corpus.source_path', f'is empty, and corpus.sources names {own[0]}; give its path'
     if c.source_path and not own:
         yield 'corpus.source_path', 'is given, and corpus.sources names neither folder nor warc; add one or empty it'
+    if 'prose' in c.sources and not c.prose:
+        yield 'corpus.prose', 'is empty, and corpus.sources names prose; name kinds, such as encyclopaedia, speeches'
     if c.writer != 'sample' and not c.written_documents:
         yield 'corpus.written_documents', f'0 documents are asked of the writer {_short(c.writer)!r}; give their number'
     if c.language != 'en':
@@ -737,6 +747,7 @@ _IDLE = ( # (keys, the key that decides, whether the keys do nothing)
     ('corpus.page_modules corpus.docstring_modules corpus.python_modules', 'corpus.sources',
         lambda r: 'machine' not in r.corpus.sources),
     ('corpus.hub_documents', 'corpus.sources', lambda r: 'hub' not in r.corpus.sources),
+    ('corpus.prose corpus.prose_path corpus.prose_pages', 'corpus.sources', lambda r: 'prose' not in r.corpus.sources),
     ("""corpus.writer corpus.topics corpus.pages_per_topic corpus.written_documents corpus.language
         corpus.language_threshold corpus.min_alpha_words corpus.edu_threshold corpus.python_edu_threshold""",
         'corpus.sources', lambda r: 'hub' in r.corpus.sources),

@@ -79,7 +79,8 @@ def _scored(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
     web, code = (folder.path/'dropped'/d for d in ('fineweb-edu-dedup', 'python-edu')) # each step adds its name
     where = dict(sources=c.sources, source_path=c.source_path)
     pages = SourceStep(
-        'web', folder.set_aside('web'), page_modules=c.page_modules, docstring_modules=c.docstring_modules, **where
+        'web', folder.set_aside('web'), page_modules=c.page_modules, docstring_modules=c.docstring_modules, **where,
+        prose=dict(kinds=c.prose, folder=c.prose_path, most=c.prose_pages)
     )
     files = SourceStep('python', folder.set_aside('python'), modules=c.python_modules, **where)
     rules = web_steps(web, c.language, c.language_threshold, c.min_alpha_words)
@@ -315,10 +316,13 @@ def check_reader(
 # %% ../../nbs/corpus/195_pipeline.ipynb #0a391f87
 def _look(recipe:Recipe)->None:
     "Look at the reader's source before anything is started; `SourceError` if nothing can be read."
+    from smollm_nb.corpus.prose import prose_archive
     from smollm_nb.corpus.warc import look_at_source
     for source in recipe.corpus.sources:
         if source in ('folder', 'warc'):
             look_at_source(recipe.corpus.source_path, source)
+        for kind in recipe.corpus.prose if source == 'prose' else ():
+            prose_archive(kind, recipe.corpus.prose_path)
 
 def _write_counts(recipe:Recipe, out:Path, counts:Counts)->list[dict]:
     "Write funnel.json and sources.json; returns the rows by source."

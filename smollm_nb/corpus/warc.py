@@ -353,21 +353,23 @@ def look_at_source(
 
 # %% ../../nbs/corpus/108_warc.ipynb #9d5d4159
 def web_documents(
-    sources:Sequence[str],      # samples, machine, folder, warc
+    sources:Sequence[str],      # samples, machine, prose, folder, warc
     page_modules:Sequence[str], # Modules of the machine source, one page each
     docstring_modules:Sequence[str], # Modules of the machine source, one page per documented object
     source_path:str,# Path of the folder or WARC source
     aside:SetAside, # Receives what could not be read
     rank:int=0, world_size:int=1,
+    prose:dict[str,Any]|None=None, # Arguments of `prose_documents`, for the source prose
 )->Iterator[Document]: # Each once, shared out among the ranks
     """Pages of all the sources that a recipe names.
 
     Args:
-        sources: samples, machine, folder, warc
+        sources: samples, machine, prose, folder, warc
         page_modules: Modules of the machine source, one page each
         docstring_modules: Modules of the machine source, one page per documented object
         source_path: Path of the folder or WARC source
         aside: Receives what could not be read
+        prose: Arguments of `prose_documents`, for the source prose
 
     Returns:
         Each once, shared out among the ranks
@@ -380,13 +382,17 @@ def web_documents(
         elif s == 'machine':
             yield from machine_pages(page_modules, aside, rank, world_size)
             yield from docstring_pages(docstring_modules, aside, rank, world_size)
+        elif s == 'prose':
+            from smollm_nb.corpus.prose import prose_documents
+            yield from prose_documents(**prose or {}, rank=rank, world_size=world_size)
         elif s == 'folder':
             yield from folder_documents(source_path, aside, rank, world_size)
         elif s == 'warc':
             yield from warc_documents(source_path, aside, rank, world_size)
         else:
             raise SourceError(
-                f'corpus.sources: {s!r} is no source of raw pages; use samples, machine, folder or warc, or hub alone'
+                f'corpus.sources: {s!r} is no source of raw pages; use samples, machine, prose, folder or warc, or hub'
+                ' alone'
             )
 
 def code_documents(
@@ -419,14 +425,14 @@ class SourceStep(PipelineStep):
     Args:
         kind: 'web' or 'python'
         folder: Receives <rank>.jsonl with what was set aside
-        sources: samples, machine, folder, warc
+        sources: samples, machine, prose, folder, warc
         **arguments: The others of `web_documents` or `code_documents`
     """
     name, type = '📚 Source', 'Reader'
     def __init__(self,
         kind:str,     # 'web' or 'python'
         folder:str|Path,       # Receives <rank>.jsonl with what was set aside
-        sources:Sequence[str], # samples, machine, folder, warc
+        sources:Sequence[str], # samples, machine, prose, folder, warc
         **arguments:Any, # The others of `web_documents` or `code_documents`
     ):
         super().__init__()

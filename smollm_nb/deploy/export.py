@@ -25,6 +25,7 @@ READ = {
     'samples': ('apache-2.0', 'sample pages of smollm_nb'),
     'cosmopedia': ('apache-2.0', 'sample texts of smollm_nb, written by SmolLM2-135M-Instruct'),
     'machine': ('other', 'documentation and code of installed Python packages, each under its own licence'),
+    'prose': ('other', 'packages of prose, each under its own licence; see the table of `corpus.prose`'),
     'folder': ('other', 'texts of whoever made the model; the run does not know their licence'),
     'warc': ('other', 'pages of a web crawl, which belong to those who wrote them'),
     'tuning': ('apache-2.0', 'conversations and answer pairs of smollm_nb'),
