@@ -7,7 +7,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/kernels.html.md"""
 # %% auto #0
 __all__ = ['FEW_ROWS', 'QUERY_BLOCK', 'KEPT', 'CACHE_LENGTH', 'in_bands', 'by_onednn', 'ReadingLinear', 'side_by_side',
            'TrainingAttention', 'TrainingMLP', 'causal_attend', 'attend_in_blocks', 'dots', 'look_back',
-           'block_weights', 'block_step', 'head_step', 'token_step', 'PackedLinear', 'for_cpu', 'Holder', 'FastLM']
+           'block_weights', 'block_step', 'head_step', 'token_step', 'PackedLinear', 'attend_newest',
+           'WritingAttention', 'for_cpu', 'Holder', 'FastLM']
 
 # %% ../../nbs/model/270_kernels.ipynb #eccc1648
 import math
@@ -416,6 +417,34 @@ class PackedLinear(nn.Module):
         """
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, 'none', [], '')
 
+# %% ../../nbs/model/270_kernels.ipynb #2b898d74
+def attend_newest(
+    q:Tensor, # As in `attend`
+    k:Tensor, # As in `attend`
+    v:Tensor, # As in `attend`
+    mask:Tensor|None=None, # As in `attend`
+)->Tensor:    # As in `attend`
+    """`attend`; of a single new token, the query heads of a group stand side by side as positions of one head.
+
+    Args:
+        q: As in `attend`
+        k: As in `attend`
+        v: As in `attend`
+        mask: As in `attend`
+
+    Returns:
+        As in `attend`
+    """
+    B, N, T, H = q.shape
+    if T > 1:
+        return attend(q, k, v, mask)
+    group = q.reshape(B, k.shape[1], -1, H)
+    return F.scaled_dot_product_attention(group, k, v, attn_mask=mask).reshape(B, N, T, H)
+
+class WritingAttention(Attention):
+    "`Attention` for many rows that each add a token."
+    attend = staticmethod(attend_newest)
+
 # %% ../../nbs/model/270_kernels.ipynb #4fe0f296
 def _view(module, classes):
     "Modules of their own around the same parameters, some under another class."
@@ -431,6 +460,7 @@ KEPT = 0.9
 
 _PLAIN = {TrainingAttention: Attention, TrainingMLP: MLP}
 _READING = _PLAIN | {nn.Linear: ReadingLinear}
+_WRITING = {TrainingAttention: WritingAttention, Attention: WritingAttention, TrainingMLP: MLP}
 
 def _for_training(model):
     if not can_compile():
@@ -543,8 +573,8 @@ class FastLM(Holder):
     ):
         if use_up and compiled:
             raise UserError('use_up: the compiled step reads the matrices as they are; say compiled=False')
-        super().__init__(_view(model, _PLAIN).eval())
         on_cpu = model.device.type == 'cpu'
+        super().__init__(_view(model, _WRITING if on_cpu else _PLAIN).eval())
         self.compiled = compiled and on_cpu and can_compile()
         self.steps = [] if use_up else [block_weights(b) for b in model.model.layers if isinstance(b, Block)]
         if use_up:
