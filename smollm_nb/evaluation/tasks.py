@@ -177,6 +177,8 @@ def _blank(d: dict) -> tuple[str, str, list[str], int]:
     parts = _text(d, 'sentence').split('_')
     if len(parts) != 2:
         raise _FieldError(f"field 'sentence' has {len(parts) - 1} blanks, not one")
+    if not ''.join(parts).strip():
+        raise _FieldError("field 'sentence' has nothing beside its blank")
     return parts[0], parts[1].strip(), _texts(d, 'option1', 'option2'), _number(d, 'answer', 2, first=1)
 
 def _winogrande(d: dict) -> _Asked:
