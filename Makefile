@@ -14,7 +14,8 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 
 # Chapters that choose kernels by what the processor can do.
 KERNELS = nbs/030_machine.ipynb $(addprefix nbs/model/, 220_layers.ipynb 230_lm.ipynb 240_generate.ipynb 270_kernels.ipynb 275_batching.ipynb) nbs/training/332_precision.ipynb
-AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
+# PyTorch takes up what it compiled for another instruction set and computes nonsense with it: a cache of its own.
+AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 TORCHINDUCTOR_CACHE_DIR=$(CURDIR)/.venv/.inductor-avx2
 
 .PHONY: run lint types test test-avx2 slow gpu lab lab-test restore docs export bench site-test clean
 .NOTPARALLEL:
