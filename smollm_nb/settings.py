@@ -696,6 +696,7 @@ def _mixture_problems(m):
     if m.late_step and not m.late_shares:
         yield 'mixture.late_shares', 'is empty, and mixture.late_step is given; name shares'
 
+# %% ../nbs/010_settings.ipynb #1d321a59
 def _model_problems(m):
     "Rules of a `ModelSettings` whose sizes are positive."
     D, N, K = m.hidden_size, m.num_attention_heads, m.num_key_value_heads

@@ -234,13 +234,17 @@ def _definitions(entry):
 def read_dictionary(files:Files)->Pages:
     "Neighbours in the alphabet make a page; of the mark-up, etymologies and the shortest definitions nothing is left."
     for name, data in files:
-        held, words = [], 0
-        for entry in json.loads(data).values():
+        pages: list[tuple[str, list[str]]] = []
+        held, words, word = [], 0, ''
+        for word, entry in json.loads(data).items():
             held += (found := list(_definitions(entry)))
             words += sum(len(line.split()) for line in found)
             if words >= DICTIONARY_PAGE:
-                yield f'{_stem(name)}/{entry["entry"]}', '\n'.join(held)
+                pages.append((word, held))
                 held, words = [], 0
+        pages, rest = pages or [(word, [])], held # what is left of a letter joins its last page
+        pages[-1][1].extend(rest)
+        yield from ((f'{_stem(name)}/{last}', '\n'.join(lines)) for last, lines in pages)
 
 def read_bible(files:Files)->Pages:
     "The text is a string in a Python file, which is parsed and not run; numbers of verses and brackets go."
@@ -334,7 +338,7 @@ def read_mail(files:Files)->Pages:
     "Mails, each a page; those without a readable body are left out."
     for name, data in files:
         if text := mail_text(data):
-            yield _stem(name).split('.')[0], text
+            yield f'{name.split("/")[-2]}/{_stem(name).split(".")[0]}', text # numbers begin anew in each folder
 
 # %% ../../nbs/corpus/147_prose.ipynb #6d5b4b49
 @dataclass(frozen=True)
