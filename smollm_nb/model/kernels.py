@@ -459,8 +459,11 @@ def _view(module, classes):
 KEPT = 0.9
 
 _PLAIN = {TrainingAttention: Attention, TrainingMLP: MLP}
-_READING = _PLAIN | {nn.Linear: ReadingLinear}
 _WRITING = {TrainingAttention: WritingAttention, Attention: WritingAttention, TrainingMLP: MLP}
+
+def _linears(model):
+    "How matrices that nothing packs are multiplied: float32 asks for more than PyTorch's first choice."
+    return {nn.Linear: ReadingLinear} if model.dtype == torch.float32 else {}
 
 def _for_training(model):
     if not can_compile():
@@ -490,7 +493,7 @@ def for_cpu(
         return _for_training(model)
     if purpose == 'writing':
         return FastLM(model)
-    return _view(model, _READING if model.dtype == torch.float32 else _PLAIN)
+    return _view(model, _PLAIN | _linears(model))
 
 # %% ../../nbs/model/270_kernels.ipynb #b13d5f41
 class Holder:
@@ -574,7 +577,7 @@ class FastLM(Holder):
         if use_up and compiled:
             raise UserError('use_up: the compiled step reads the matrices as they are; say compiled=False')
         on_cpu = model.device.type == 'cpu'
-        super().__init__(_view(model, _WRITING if on_cpu else _PLAIN).eval())
+        super().__init__(_view(model, _WRITING | _linears(model) if on_cpu else _PLAIN).eval())
         self.compiled = compiled and on_cpu and can_compile()
         self.steps = [] if use_up else [block_weights(b) for b in model.model.layers if isinstance(b, Block)]
         if use_up:
