@@ -55,7 +55,7 @@ class CorpusSettings:
     """From sources to curated documents.
 
     Attributes:
-        sources: samples, machine, prose, folder, warc, or hub alone · names · ours
+        sources: samples machine subjects prose folder warc hub · names · ours
         source_path: file or folder of the sources folder and warc · path · ours
         prose: kinds of the source prose: encyclopaedia, speeches, … · names · ours
         prose_path: where the packages of the source prose lie · path · ours
@@ -81,7 +81,7 @@ class CorpusSettings:
         overlap_ratio: matched share of an item above which a text is dropped · 0 to 1 · Cosmopedia
         heldout_fraction: kept documents that training never sees · 0 to 1 · ours
     """
-    sources: tuple[str,...] = ('samples','machine') # samples, machine, prose, folder, warc, or hub alone · names · ours
+    sources: tuple[str,...] = ('samples','machine') # samples machine subjects prose folder warc hub · names · ours
     source_path: str = ''           # file or folder of the sources folder and warc · path · ours
     prose: tuple[str,...] = ()      # kinds of the source prose: encyclopaedia, speeches, … · names · ours
     prose_path: str = '~/.cache/smollm_nb/prose' # where the packages of the source prose lie · path · ours
@@ -229,6 +229,7 @@ class TuningSettings:
     """Supervised fine-tuning (SFT), then direct preference optimization (DPO).
 
     Attributes:
+        sources: of conversations and pairs: samples, subjects · names · ours
         sft_epochs: over the instructions · passes · SmolLM
         sft_learning_rate: peak, cosine decay · none · SmolLM
         sft_batch_size: of a step · conversations · handbook
@@ -239,6 +240,7 @@ class TuningSettings:
         dpo_beta: strength of the pull to the reference model · none · handbook
         max_length: longest conversation · tokens · handbook
     """
+    sources: tuple[str,...] = ('samples',) # of conversations and pairs: samples, subjects · names · ours
     sft_epochs: int = 1              # over the instructions · passes · SmolLM
     sft_learning_rate: float = 3e-4  # peak, cosine decay · none · SmolLM
     sft_batch_size: int = 128        # of a step · conversations · handbook
@@ -261,6 +263,7 @@ class EvaluationSettings:
         limit: of each real benchmark, a fixed sample; 0 for all · items · SmolLM
         sample_tasks: on the items of data_samples/ · names · ours
         sample_limit: of each of those; 0 for all · items · ours
+        questions: about the subjects: held_out, two_facts, outside · names · ours
         heldout_documents: for bits per byte; 0 for all · documents · ours
         reference: published model scored beside ours; empty for none · model · ours
     """
@@ -268,6 +271,7 @@ class EvaluationSettings:
     limit: int = 0                 # of each real benchmark, a fixed sample; 0 for all · items · SmolLM
     sample_tasks: tuple[str,...] = ('hellaswag', 'arc_easy', 'piqa') # on the items of data_samples/ · names · ours
     sample_limit: int = 20         # of each of those; 0 for all · items · ours
+    questions: tuple[str,...] = () # about the subjects: held_out, two_facts, outside · names · ours
     heldout_documents: int = 100   # for bits per byte; 0 for all · documents · ours
     reference: str = 'smollm2-135m-instruct' # published model scored beside ours; empty for none · model · ours
 
@@ -638,15 +642,16 @@ def _out_of_range(r):
                 yield key, f'{_short(str(x))} is not possible; {remedy}'
 
 # %% ../nbs/010_settings.ipynb #d1a30c55
-_DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu', 'open-web-math', 'stackoverflow',
-             'starcoderdata-python', 'deepmind_mathematics')
+_DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu', 'subjects', 'conversations', 'open-web-math',
+             'stackoverflow', 'starcoderdata-python', 'deepmind_mathematics')
 _TASKS = ('hellaswag', 'arc_easy', 'arc_challenge', 'piqa', 'openbookqa', 'winogrande', 'commonsense_qa', 'social_i_qa',
           'boolq', 'mmlu', 'mmlu_mc', 'mmlu_pro', 'triviaqa', 'gsm8k', 'humaneval', 'ifeval')
 _PROSE = ('encyclopaedia', 'speeches', 'dictionary', 'recipes', 'bible', 'manual', 'release-notes', 'mail', 'spam')
 _NAMES = { # key -> names that it may hold
     'executor': ('local', 'slurm', 'ray'), 'dtype': ('float32', 'bfloat16', 'auto'),
     'training.parallel': ('ddp', 'fsdp'), 'corpus.prose': _PROSE,
-    'corpus.sources': ('samples', 'machine', 'prose', 'folder', 'warc', 'hub'),
+    'corpus.sources': ('samples', 'machine', 'subjects', 'prose', 'folder', 'warc', 'hub'),
+    'tuning.sources': ('samples', 'subjects'), 'evaluation.questions': ('held_out', 'two_facts', 'outside'),
     'mixture.shares': _DATASETS, 'mixture.late_shares': _DATASETS,
     'evaluation.tasks': _TASKS, 'evaluation.sample_tasks': _TASKS}
 
@@ -667,7 +672,7 @@ def _unknown_names(r):
 def _corpus_problems(c):
     "Rules of a `CorpusSettings`."
     if not c.sources:
-        yield 'corpus.sources', 'names no source; use samples, machine, prose, folder, warc or hub'
+        yield 'corpus.sources', 'names no source; use samples, machine, subjects, prose, folder, warc or hub'
     if 'hub' in c.sources and len(c.sources) > 1:
         yield 'corpus.sources', 'hub brings curated documents and cannot be mixed with others; name hub alone'
     own = [s for s in c.sources if s in ('folder', 'warc')]

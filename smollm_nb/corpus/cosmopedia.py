@@ -7,8 +7,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/cosmopedia.html.md"""
 # %% auto #0
 __all__ = ['AUDIENCES', 'FORMATS', 'BANS', 'SYSTEM', 'SEED_CHARS', 'SHARES', 'MIXED', 'UNIT_READERS', 'UNIT_CHARS',
            'CosmopediaError', 'build_prompt', 'share_counts', 'styles', 'Prompt', 'plan_prompts', 'unit_prompt',
-           'outline_prompt', 'curated_prompts', 'clean_opening', 'whole_sentences', 'clean_closing', 'repeated_share',
-           'keep_output']
+           'outline_prompt', 'curated_prompts', 'clean_opening', 'whole_sentences', 'clean_closing', 'about_task',
+           'repeated_share', 'keep_output']
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #7ebae9b7
 import random, re
@@ -383,6 +383,16 @@ _TASK = re.compile(
     r" words\b|\brewritten\b|\bblog post\b",
     re.I,
 )
+
+def about_task(
+    text:str, # What a model wrote, or a sentence of it
+)->bool:
+    """Whether it refuses, or talks about its own writing.
+
+    Args:
+        text: What a model wrote, or a sentence of it
+    """
+    return bool(_REFUSAL.search(text) or _TASK.search(text))
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #6e27a74d
 def repeated_share(

@@ -13,9 +13,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from . import subjects
 from .decontaminate import Decontaminator
-from .store import (DATASETS, KINDS, STEPS, CorpusFolder, Counts, Row, count_steps, finish_dataset,
-                                    read_rows)
+from .rewriting import rewritten_rows
+from .store import (DATASETS, FROM_SUBJECTS, KINDS, STEPS, CorpusFolder, Counts, Row, count_steps,
+                                    finish_dataset, read_rows)
 from .workers import run_tasks
 from ..files import UserError, atomic_write, read_jsonl, samples, needs
 from ..settings import Recipe
@@ -75,9 +77,12 @@ def _scored(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
     c, work = recipe.corpus, folder.work
     if 'hub' in c.sources:
         return _published(recipe, folder, progress)
+    raw = tuple(s for s in c.sources if s != 'subjects') # whose texts are neither extracted nor scored
+    if not raw:
+        return
     heads = _heads(folder)
     web, code = (folder.path/'dropped'/d for d in ('fineweb-edu-dedup', 'python-edu')) # each step adds its name
-    where = dict(sources=c.sources, source_path=c.source_path)
+    where = dict(sources=raw, source_path=c.source_path)
     pages = SourceStep(
         'web', folder.set_aside('web'), page_modules=c.page_modules, docstring_modules=c.docstring_modules, **where,
         prose=dict(kinds=c.prose, folder=c.prose_path, most=c.prose_pages)
@@ -165,17 +170,23 @@ def _cosmopedia(recipe:Recipe, pages:Iterable[tuple[str,str]], work:Path)->Itera
             _write_cosmopedia(recipe, pages, path)
     for i, r in enumerate(read_jsonl(path)):
         yield dict(id=f'cosmopedia/{i:05d}', source='cosmopedia', **r)
+    if 'subjects' in c.sources:
+        yield from rewritten_rows()
 
 def _rows(name:str, recipe:Recipe, folder:CorpusFolder)->Iterator[tuple[Row,str]]:
     "What the steps so far left of a data set: rows in the hub's columns, each with the name of what it quotes."
     from smollm_nb.corpus.web import mask_pii
+    if name in FROM_SUBJECTS:
+        for r in subjects.piece_rows() if name == 'subjects' else subjects.conversation_rows():
+            yield r, r['id']
+        return
     if name != 'cosmopedia-v2':
         for r in read_rows(folder.work/name):
             yield _hub_row(name, r), r['metadata'].get('module', r['id'])
         return
     pages = ((r['id'], mask_pii(r['text'])) for r in read_rows(folder.work/'fineweb-edu-dedup'))
     for r in _cosmopedia(recipe, pages, folder.work):
-        yield r, r['id']
+        yield r, r['seed_data'] if r['source'] == 'rewritings' else r['id']
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #724ac98a
 def _finish(name:str, recipe:Recipe, folder:CorpusFolder, decontaminator:Decontaminator)->Counts:
@@ -185,7 +196,7 @@ def _finish(name:str, recipe:Recipe, folder:CorpusFolder, decontaminator:Deconta
     raw_pages = name == 'fineweb-edu-dedup' and 'hub' not in c.sources
     return finish_dataset(
         name, partial(_rows, name, recipe, folder), folder, decontaminator,
-        lambda group: held_out(group, c.heldout_fraction, recipe.seed),
+        lambda group: name != 'conversations' and held_out(group, c.heldout_fraction, recipe.seed),
         (c.minhash_ngram, c.minhash_buckets, c.minhash_hashes), mask_pii if raw_pages else None
     )
 
@@ -213,6 +224,8 @@ def count_funnel(
     for name, steps in STEPS.items():
         here = sum(at[name, place].total() for place in (*KINDS, *steps))
         held = at[name, 'heldout'].total()
+        if name in FROM_SUBJECTS and not here:
+            continue
         for step, dropped, reasons in (
             ('read', 0, {}), *((s, at[name, s].total(), at[name, s]) for s in steps), ('held out', held, {})
         ):
@@ -367,10 +380,11 @@ def build_corpus(
     _scored(recipe, folder, progress)
     decontaminator = Decontaminator(benchmark_texts, recipe.corpus.overlap_ngram, recipe.corpus.overlap_ratio)
     counts = count_steps(folder, last=False)
-    for name in DATASETS:
+    names = [*DATASETS, *(FROM_SUBJECTS if 'subjects' in recipe.corpus.sources else ())]
+    for name in names:
         counts += _finish(name, recipe, folder, decontaminator)
     check_reader(_write_counts(recipe, folder.path, counts), recipe)
-    kept = {n: sum(k for e, k in counts.items() if (e.dataset, e.place) == (n, 'documents')) for n in DATASETS}
+    kept = {n: sum(k for e, k in counts.items() if (e.dataset, e.place) == (n, 'documents')) for n in names}
     if not any(kept.values()):
         raise UserError(
             f'no document was kept; look at {out}/funnel.json and lower corpus.edu_threshold,'
