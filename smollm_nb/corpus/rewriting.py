@@ -86,7 +86,7 @@ def _numbers(text):
 
 def _names(text):
     "Words with a capital that do not begin a sentence."
-    return {w.lower() for w in re.findall(r'(?<![.!?:"“\n] )(?<!^)(?<!["“\n])\b[A-Z][a-z]+', text)}
+    return {w.lower() for w in re.findall(r'(?<![.!?:"“\n] )(?<!^)(?<!["“\n])\b[A-Z]\w+', text)}
 
 @cache
 def _grammar_words():
@@ -131,7 +131,7 @@ def unfaithful(
     Returns:
         Reason to drop it, or None
     """
-    known = set(re.findall(r'[a-z]+', seed.lower()))
+    known = set(re.findall(r'\w+', seed.lower()))
     if _numbers(sentence) - _numbers(seed):
         return 'new_number'
     if any(n not in known and n.rstrip('s') not in known for n in _names(sentence)):
