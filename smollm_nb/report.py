@@ -54,6 +54,7 @@ def _tuning(run):
     logs = {n: list(read_jsonl(run/'tuning'/f'{n}.jsonl')) for n in ('sft', 'dpo')}
     return {n: dict(steps=len(log), first_loss=log[0]['loss'], last_loss=log[-1]['loss']) for n, log in logs.items()}
 
+# %% ../nbs/820_report.ipynb #3ec5f8f9
 ANSWERS = 24 # of each set of questions, those of the last model, that the page shows
 
 def _answers(run):

@@ -136,6 +136,7 @@ def tokens_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, An
     tokens = {d: write_shard(out/f'{d}.bin', encoded(d)) for d in corpus.datasets()}
     return dict(tokens=sum(tokens.values()), datasets=tokens)
 
+# %% ../nbs/810_run.ipynb #67ec60ce
 def _mixture_rows(recipe, mixture):
     "For each data set of both stages: its share of all rows of the run, its size, and how often it is read."
     t = recipe.training

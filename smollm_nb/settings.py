@@ -743,6 +743,8 @@ def recipe_problems(
         yield 'slurm_partition', 'is empty, and executor is slurm; name a queue (sinfo lists them)'
     yield from _corpus_problems(r.corpus)
     yield from _mixture_problems(r.mixture)
+    if not r.tuning.sources:
+        yield 'tuning.sources', 'names no source; use samples, subjects'
     if outside:
         return # the rules below divide by sizes
     yield from _model_problems(r.model)

@@ -19,8 +19,6 @@ from .cosmopedia import about_task, clean_opening, whole_sentences
 from .search import analyze
 from .subjects import load_pieces, sequences
 from ..files import needs, read_jsonl, samples
-from ..model.batching import generate_batch
-from ..model.tokenizer import chat_prompt
 if TYPE_CHECKING:
     from smollm_nb.model.lm import LanguageModel
     from smollm_nb.model.tokenizer import TextTokenizer
@@ -205,6 +203,8 @@ def rewrite(
     Returns:
         Sorted by the length of their units
     """
+    from smollm_nb.model.batching import generate_batch
+    from smollm_nb.model.tokenizer import chat_prompt
     lengths = [len(tokenizer.encode(text)) for _, _, text in seeds]
     order = sorted(range(len(seeds)), key=lambda i: lengths[i])
     for start in range(0, len(order), batch):
