@@ -332,6 +332,8 @@ def _question_rows(run, answers, reference):
     from smollm_nb.evaluation.bits_per_byte import bits_per_byte
     from smollm_nb.evaluation.questions import copied_sequences, copied_share
     from smollm_nb.evaluation.statistics import accuracy
+    if not answers:
+        return # the corpus need not be read
     found = copied_sequences((r['answer'] for r in answers), (r['text'] for r in _corpus(run).rows()))
     for name, n in dict.fromkeys((r['questions'], r['model']) for r in answers):
         own = [r for r in answers if (r['questions'], r['model']) == (name, n)]
