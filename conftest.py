@@ -54,7 +54,7 @@ class Notebook(pytest.File):
     def teardown(self):
         "Forget what the notebook made: IPython keeps its shells, and with them every model that a cell loaded."
         if self.shell is not None:
-            self.shell.user_ns.clear()
+            self.shell.reset(new_session=False)
         self.shell, self.ran = None, 0
         gc.collect()
         give_back = getattr(ctypes.CDLL(None), 'malloc_trim', None) if os.name == 'posix' else None
