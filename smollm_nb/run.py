@@ -7,8 +7,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/run.html.md"""
 # %% auto #0
 __all__ = ['TUNING_FILES', 'TUNING_LOG', 'PROMPTS', 'QUESTIONS', 'HELD_OUT_CHARS', 'NGRAM_TOKENS', 'LENGTH', 'INTERVALS',
            'SPLITS', 'STAGES', 'corpus_stage', 'tokenizer_stage', 'open_mixture', 'tokens_stage', 'checkpoints_stage',
-           'tuning_stage', 'evaluation_stage', 'exports_stage', 'Remaining', 'RunDisplay', 'StageBar', 'watched',
-           'shown', 'opening_lines', 'cost_lines', 'run_recipe']
+           'tuning_data', 'tuning_stage', 'evaluation_stage', 'exports_stage', 'Remaining', 'RunDisplay', 'StageBar',
+           'watched', 'shown', 'opening_lines', 'cost_lines', 'run_recipe']
 
 # %% ../nbs/810_run.ipynb #cf63837e
 import io
@@ -187,6 +187,28 @@ TUNING_FILES = { # source -> files of conversations and of pairs
     'samples': ('instructions/instructions.jsonl', 'preferences/preferences.jsonl'),
     'subjects': ('subjects/questions.jsonl', 'subjects/preferences.jsonl'),
 }
+
+def tuning_data(
+    sources:Sequence[str], # Of recipe key tuning.sources
+)->tuple[list[list[dict]], list[dict]]: # Turns of each conversation; pairs of a better and a worse answer
+    """What both stages of tuning read. Questions about the subjects are answered with their facts.
+
+    Args:
+        sources: Of recipe key tuning.sources
+
+    Returns:
+        Turns of each conversation; pairs of a better and a worse answer
+    """
+    from smollm_nb.corpus.subjects import fact_conversations
+    from smollm_nb.files import read_jsonl
+    conversations, pairs = [], []
+    for source in sources:
+        talks, chosen = (read_jsonl(samples(f)) for f in TUNING_FILES[source])
+        conversations += [r['messages'] for r in (fact_conversations() if source == 'subjects' else talks)]
+        pairs += list(chosen)
+    return conversations, pairs
+
+# %% ../nbs/810_run.ipynb #7c38387f
 TUNING_LOG = ('step', 'loss', 'learning_rate', 'grad_norm', 'tokens_seen') # what a second run finds again
 
 def _tuning_dtype(recipe, run):
@@ -199,16 +221,14 @@ def _tuning_dtype(recipe, run):
 def tuning_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "Fine-tuning on instructions, then on preferences."
     import torch
-    from smollm_nb.files import read_jsonl, write_jsonl
+    from smollm_nb.files import write_jsonl
     from smollm_nb.model import load_model
     from smollm_nb.tuning import dpo, sft
     torch.set_num_threads(recipe.threads)
     model, tokenizer = load_model(run/'checkpoints'/'final')
     model.to(recipe.device)
     common = dict(seed=recipe.seed, progress=progress, dtype=_tuning_dtype(recipe, run))
-    files = [TUNING_FILES[s] for s in recipe.tuning.sources]
-    conversations = [r['messages'] for talks, _ in files for r in read_jsonl(samples(talks))]
-    pairs = [r for _, chosen in files for r in read_jsonl(samples(chosen))]
+    conversations, pairs = tuning_data(recipe.tuning.sources)
     work = out/'.unfinished'    # checkpoints, for a start that goes on
     for name, tune in (
         ('sft', lambda out: sft(model, tokenizer, conversations, recipe.tuning, out=out, **common)),

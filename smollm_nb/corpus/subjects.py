@@ -6,9 +6,10 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/subjects.html.md"""
 
 # %% auto #0
 __all__ = ['load_subjects', 'Piece', 'load_pieces', 'piece_rows', 'sequences', 'shared_sequences', 'load_conversations',
-           'conversation_rows', 'HeldOut', 'load_held_out']
+           'conversation_rows', 'fact_conversations', 'HeldOut', 'load_held_out']
 
 # %% ../../nbs/corpus/112_subjects.ipynb #ae499a2f
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -101,13 +102,17 @@ def shared_sequences(
 
 # %% ../../nbs/corpus/112_subjects.ipynb #c69786ff
 def load_conversations(
-)->list[dict[str, Any]]: # subject, fact and messages: a user's question and the answer
-    """Questions with answers, up to sixteen for each fact.
+)->list[dict[str, Any]]: # subject, fact and messages: a user's question and the answer as its writer put it
+    """Questions with answers, up to thirty-two for each fact.
 
     Returns:
-        subject, fact and messages: a user's question and the answer
+        subject, fact and messages: a user's question and the answer as its writer put it
     """
-    return list(read_jsonl(samples('subjects', 'questions.jsonl')))
+    return [
+        dict(subject=r['subject'], fact=r['fact'],
+             messages=[dict(role='user', content=question), dict(role='assistant', content=answer)])
+        for r in read_jsonl(samples('subjects', 'questions.jsonl')) for question, answer in r['asked']
+    ]
 
 def conversation_rows(
 )->Iterator[dict[str, Any]]: # id, text, source, subject, messages
@@ -120,6 +125,22 @@ def conversation_rows(
         said = '\n'.join(m['content'] for m in c['messages'])
         yield dict(id=f'conversations/{i:05d}', text=said, source='subjects', subject=c['subject'],
                    messages=c['messages'])
+
+# %% ../../nbs/corpus/112_subjects.ipynb #addf2080
+def fact_conversations(
+)->list[dict[str, Any]]: # As of `load_conversations`
+    """The questions of `load_conversations`, each answered with its fact.
+
+    Returns:
+        As of `load_conversations`
+    """
+    rows = []
+    for c in load_conversations():
+        question, answer = c['messages']
+        verdict = re.match('(Yes|No)[,.] ', answer['content'])
+        said = f'{verdict[1]}. {c["fact"]}' if verdict else c['fact']
+        rows.append(c | dict(messages=[question, answer | dict(content=said)]))
+    return rows
 
 # %% ../../nbs/corpus/112_subjects.ipynb #d378ca66
 @dataclass(frozen=True)
