@@ -7,10 +7,11 @@ Docs: https://smollm-nb.github.io/smollm-nb/command_line.html.md"""
 # %% auto #0
 __all__ = ['app', 'RecipeName', 'RecipeOption', 'Settings', 'Source', 'Changes', 'Runs', 'Model', 'Json', 'Device', 'Dtype',
            'Tasks', 'Scores', 'Quiet', 'EVERY_RUN', 'MISSING', 'main', 'entry', 'recipes', 'run', 'corpus', 'train',
-           'evaluate', 'export', 'chat', 'bench', 'prose', 'doctor', 'findings', 'recipe_costs']
+           'evaluate', 'export', 'chat', 'trace', 'bench', 'prose', 'doctor', 'findings', 'recipe_costs']
 
 # %% ../nbs/830_command_line.ipynb #9a737274
 import contextlib, io, json, os, platform, shutil, signal, subprocess, sys, threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 from urllib.request import Request, urlopen
@@ -381,6 +382,44 @@ def chat(
         network = in_faster_precision(network)
     talk = Chat(network, tokenizer, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
     converse(talk, f'{model}, {sum(p.numel() for p in network.parameters()):,} parameters on {device}')
+
+# %% ../nbs/830_command_line.ipynb #4403b17d
+def _print_trace(found):
+    "The text with its runs in colour, and below it the documents that hold them."
+    from rich.console import Console
+    from rich.text import Text
+    from smollm_nb.evaluation.trace import COLOURS
+    console = Console(highlight=False)
+    def marked(text, k): return Text(text, '' if k is None else f'black on {COLOURS[k % len(COLOURS)]}')
+    console.print(Text.assemble(*(marked(t, k) for t, k in found.pieces())))
+    console.print(f'\n{found.share:.0%} of {found.words} words lie in a run that stands in training')
+    for k, s in enumerate(found.spans):
+        head = f'  {s.words} words, in {s.documents} document{"s"*(s.documents > 1)}'
+        console.print(Text.assemble('\n', marked(found.text[s.start:s.end], k), head))
+        for f in s.sources:
+            console.print(Text.assemble(f'  {f.dataset} {f.id}: … {f.before}', marked(f.run, k), f'{f.after} …'))
+
+# %% ../nbs/830_command_line.ipynb #56772966
+@app.command()
+def trace(
+    run: Annotated[Path, typer.Argument(parser=_folder, metavar='RUN', help='Folder of a run, such as runs/laptop.')],
+    text: Annotated[str, typer.Argument(parser=_filled, metavar='TEXT', help='What to look up, such as an answer.')],
+    least: Annotated[int, typer.Option(min=1, help='Words of the shortest run that counts.')] = 4,
+    documents: Annotated[int, typer.Option(min=1, help='Documents shown for each run.')] = 3,
+    as_json: Json = False,
+)->None:
+    "Show the training documents that share the longest word sequences with a text."
+    if not run.is_dir():
+        raise UserError(f'{run}: no such folder; name the folder of a run, such as runs/laptop')
+    from smollm_nb.evaluation.trace import trace as look_up
+    from smollm_nb.run import training_index
+    index = training_index(run, progress=not as_json)
+    found = look_up(index, text, least, documents)
+    index.close()
+    if as_json:
+        print(json.dumps(asdict(found) | dict(share=found.share), ensure_ascii=False))
+    else:
+        _print_trace(found)
 
 # %% ../nbs/830_command_line.ipynb #d1a82006
 @app.command()

@@ -514,6 +514,10 @@ in training. Bits per byte: how unlikely the published model finds the answers, 
 <details><summary>Some answers, as they came</summary>
 {% for a in s.answers %}
 <p>{{ '✓' if a.right else '✗' }} <strong>{{ a.question }}</strong> ({{ a.questions }})<br>{{ a.answer }}</p>
+{% if a.spans %}<details><summary>where its words stand in training</summary><ul>
+{% for x in a.spans %}{% for f in x.sources %}
+<li>{{ x.words }} words, in {{ x.documents }} documents; {{ f.dataset }} {{ f.id }}:
+… {{ f.before }}<mark>{{ f.run }}</mark>{{ f.after }} …</li>{% endfor %}{% endfor %}</ul></details>{% endif %}
 {% endfor %}</details>
 {% endif %}
 
