@@ -20,6 +20,7 @@ import sys
 import time
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 import tqdm.auto
@@ -163,15 +164,14 @@ def _look_at_heldout(recipe, run, tokenizer):
 def _train_model(recipe, run, out, progress):
     "Pre-training as each process of a group does it; goes on from the last checkpoint."
     from smollm_nb.model.tokenizer import Tokenizer
-    from smollm_nb.training import train
-    tokenizer = Tokenizer.load(run/'tokenizer')
-    return (
-        train(
-            recipe, open_mixture(recipe, run), out, tokenizer.vocab_size, progress,
-            evaluate=_look_at_heldout(recipe, run, tokenizer), end_id=tokenizer.eos_token_id
-        ),
-        tokenizer,
+    from smollm_nb.training import learned_tokens, train
+    tokenizer, mixture = Tokenizer.load(run/'tokenizer'), open_mixture(recipe, run)
+    learned = partial(learned_tokens, tokenizer=tokenizer) if 'conversations' in mixture.names else None
+    model = train(
+        recipe, mixture, out, tokenizer.vocab_size, progress, evaluate=_look_at_heldout(recipe, run, tokenizer),
+        end_id=tokenizer.eos_token_id, learned=learned
     )
+    return model, tokenizer
 
 def checkpoints_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "Pre-training, the mixture that it read, and the model in the hub's layout."

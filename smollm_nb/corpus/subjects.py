@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/subjects.html.md"""
 
 # %% auto #0
 __all__ = ['load_subjects', 'Piece', 'load_pieces', 'piece_rows', 'sequences', 'shared_sequences', 'load_conversations',
-           'conversation_rows', 'fact_conversations', 'HeldOut', 'load_held_out']
+           'fact_conversations', 'conversation_rows', 'HeldOut', 'load_held_out']
 
 # %% ../../nbs/corpus/112_subjects.ipynb #ae499a2f
 import re
@@ -114,18 +114,6 @@ def load_conversations(
         for r in read_jsonl(samples('subjects', 'questions.jsonl')) for question, answer in r['asked']
     ]
 
-def conversation_rows(
-)->Iterator[dict[str, Any]]: # id, text, source, subject, messages
-    """The conversations as documents of a corpus; `text` is what was said, line by line.
-
-    Returns:
-        id, text, source, subject, messages
-    """
-    for i, c in enumerate(load_conversations()):
-        said = '\n'.join(m['content'] for m in c['messages'])
-        yield dict(id=f'conversations/{i:05d}', text=said, source='subjects', subject=c['subject'],
-                   messages=c['messages'])
-
 # %% ../../nbs/corpus/112_subjects.ipynb #addf2080
 def fact_conversations(
 )->list[dict[str, Any]]: # As of `load_conversations`
@@ -141,6 +129,18 @@ def fact_conversations(
         said = f'{verdict[1]}. {c["fact"]}' if verdict else c['fact']
         rows.append(c | dict(messages=[question, answer | dict(content=said)]))
     return rows
+
+def conversation_rows(
+)->Iterator[dict[str, Any]]: # id, text, source, subject, messages
+    """The conversations of `fact_conversations` as documents of a corpus; `text` is what was said, line by line.
+
+    Returns:
+        id, text, source, subject, messages
+    """
+    for i, c in enumerate(fact_conversations()):
+        said = '\n'.join(m['content'] for m in c['messages'])
+        yield dict(id=f'conversations/{i:05d}', text=said, source='subjects', subject=c['subject'],
+                   messages=c['messages'])
 
 # %% ../../nbs/corpus/112_subjects.ipynb #d378ca66
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ __all__ = ['cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_opti
            'chosen_attention', 'chosen_dtype', 'BackgroundWriter', 'CheckpointError', 'Speed', 'StepsAhead',
            'TrainingLog', 'TrainingRun', 'latest_checkpoint', 'load_checkpoint', 'read_log', 'save_checkpoint',
            'snapshot', 'LoopSettings', 'TrainingError', 'accumulate', 'count_targets', 'evaluate_quietly', 'fit',
-           'model_config', 'next_token_loss', 'row_parts', 'train', 'train_step']
+           'learned_tokens', 'model_config', 'next_token_loss', 'row_parts', 'train', 'train_step']
 
 # %% ../../nbs/training/300_training.ipynb #3404707a
 from .schedule import cosine, linear, trapezoid
@@ -25,7 +25,7 @@ from .checkpoints import (BackgroundWriter, CheckpointError, Speed, StepsAhead, 
                                             snapshot)
 from .costs import gpu_days
 from .loop import (LoopSettings, TrainingError, accumulate, count_targets, evaluate_quietly, fit,
-                                     model_config, next_token_loss, row_parts, train, train_step)
+                                     learned_tokens, model_config, next_token_loss, row_parts, train, train_step)
 
 # %% ../../nbs/training/300_training.ipynb #b93ec279
 _all_ = [
@@ -35,5 +35,5 @@ _all_ = [
     'choose_dtype', 'chosen_attention', 'chosen_dtype', 'BackgroundWriter', 'CheckpointError', 'Speed',
     'StepsAhead', 'TrainingLog', 'TrainingRun', 'latest_checkpoint', 'load_checkpoint', 'read_log',
     'save_checkpoint', 'snapshot', 'LoopSettings', 'TrainingError', 'accumulate', 'count_targets',
-    'evaluate_quietly', 'fit', 'model_config', 'next_token_loss', 'row_parts', 'train', 'train_step'
+    'evaluate_quietly', 'fit', 'learned_tokens', 'model_config', 'next_token_loss', 'row_parts', 'train', 'train_step'
 ]

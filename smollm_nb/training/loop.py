@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/loop.html.md"""
 # %% auto #0
 __all__ = ['Part', 'Loss', 'Evaluate', 'Batches', 'model_config', 'accumulate', 'row_parts', 'count_targets', 'next_token_loss',
            'train_step', 'gradient_norm', 'TrainingError', 'check_rows', 'evaluate_quietly', 'LoopSettings', 'fit',
-           'row_batches', 'new_model', 'loop_settings', 'train']
+           'learned_tokens', 'row_batches', 'new_model', 'loop_settings', 'train']
 
 # %% ../../nbs/training/330_loop.ipynb #e2e21559
 import math
@@ -92,17 +92,21 @@ def accumulate(
 def row_parts(
     rows:Tensor, # (rows, T+1) token ids; -100 fills a row up
     micro_batch_size:int, # Rows per forward pass
+    learned:Tensor|None=None, # (rows, T+1) which tokens are targets; None: all
 )->list[Part]:   # (inputs, targets) pairs, each (B, T)
     """Rows of tokens as micro-batches.
 
     Args:
         rows: (rows, T+1) token ids; -100 fills a row up
         micro_batch_size: Rows per forward pass
+        learned: (rows, T+1) which tokens are targets; None: all
 
     Returns:
         (inputs, targets) pairs, each (B, T)
     """
     inputs, targets = rows[:, :-1], rows[:, 1:]
+    if learned is not None:
+        targets = targets.masked_fill(~learned[:, 1:], -100)
     inputs = inputs.masked_fill(inputs == -100, 0)
     return list(zip(inputs.split(micro_batch_size), targets.split(micro_batch_size)))
 
@@ -346,11 +350,38 @@ def fit(
     model.eval()
     return run.rows
 
+# %% ../../nbs/training/330_loop.ipynb #05781894
+def learned_tokens(
+    rows:Tensor, # (rows, T+1) token ids, with conversations in ChatML among them
+    tokenizer:Any, # Whose control tokens mark the turns
+)->Tensor:     # (rows, T+1) bool: all but what users and systems say, and the marks in front of an assistant's words
+    """Which tokens of packed rows are worth a target.
+
+    Args:
+        rows: (rows, T+1) token ids, with conversations in ChatML among them
+        tokenizer: Whose control tokens mark the turns
+
+    Returns:
+        (rows, T+1) bool: all but what users and systems say, and the marks in front of an assistant's words
+    """
+    place = torch.arange(rows.shape[1], device=rows.device).expand(rows.shape)
+    def last(role, behind):
+        "For each place, where the newest mark of this role stood: its first token, or the one behind it; -1 for none."
+        mark = rows.new_tensor([tokenizer.bos_token_id, *tokenizer.encode_literal(f'{role}\n')])
+        found = torch.zeros_like(rows, dtype=torch.bool)
+        if rows.shape[1] >= len(mark):
+            found[:, :rows.shape[1] - len(mark) + 1] = (rows.unfold(1, len(mark), 1) == mark).all(-1)
+        if behind:
+            found = torch.nn.functional.pad(found, (len(mark), 0))[:, :rows.shape[1]]
+        return place.masked_fill(~found, -1).cummax(1).values
+    return torch.maximum(last('user', False), last('system', False)) <= last('assistant', True)
+
 # %% ../../nbs/training/330_loop.ipynb #29eb8699
 def row_batches(
     mixture:'RowSource', # Such as `PackedMixture`
     training:TrainingSettings, # Of a recipe
     vocab_size:int, # The tokenizer's entries
+    learned:Callable[[Tensor], Tensor]|None=None, # Function of rows: which tokens are targets; None: all
 )->Batches:         # Function of step, rank and size, for `fit`
     """The batches of pre-training: this process's share of a step's rows, checked.
 
@@ -358,6 +389,7 @@ def row_batches(
         mixture: Such as `PackedMixture`
         training: Of a recipe
         vocab_size: The tokenizer's entries
+        learned: Function of rows: which tokens are targets; None: all
 
     Returns:
         Function of step, rank and size, for `fit`
@@ -367,7 +399,7 @@ def row_batches(
         own = own_part(rows, rank, size)
         share = mixture.batch(step, rows, rank, size)
         check_rows(share, t.seq_len, vocab_size, step, own.start)
-        return row_parts(share, t.micro_batch_size)
+        return row_parts(share, t.micro_batch_size, None if learned is None else learned(share))
     return batches
 
 def new_model(
@@ -416,12 +448,13 @@ def loop_settings(
         remedy='lower training.learning_rate or look at these rows of mixture.batch({step}, …)', **kw
     )
 
-def _pretrain(recipe, mixture, out, vocab_size, progress, say, evaluate, end_id, group):
+def _pretrain(recipe, mixture, out, vocab_size, progress, say, evaluate, end_id, learned, group):
     t, compiled = recipe.training, recipe.compile and can_compile(torch.device(recipe.device).type)
     if recipe.compile and not compiled:
         say('no C++ compiler found: training runs uncompiled, somewhat slower')
     Path(out).mkdir(parents=True, exist_ok=True)
-    model, batches = new_model(recipe, vocab_size, compiled, group.device), row_batches(mixture, t, vocab_size)
+    model = new_model(recipe, vocab_size, compiled, group.device)
+    batches = row_batches(mixture, t, vocab_size, learned)
     def first_rows():
         inputs, targets = batches(0, group.rank, group.size)[0]
         return torch.cat((inputs, targets[:, -1:]), 1)
@@ -447,6 +480,7 @@ def train(
     say:Callable[[str], Any]=print, # Receives notes, such as why blocks are not compiled
     evaluate:Evaluate|None=None, # Function of the model that returns numbers by name, for the log
     end_id:int|None=None, # Token that ends a document, for `training.document_mask`
+    learned:Callable[[Tensor], Tensor]|None=None, # As in `row_batches`
 )->SmolLM:               # The trained model
     """Pre-train from the last checkpoint in `out`, or from scratch, to the recipe's end; alone or under torchrun.
 
@@ -459,6 +493,7 @@ def train(
         say: Receives notes, such as why blocks are not compiled
         evaluate: Function of the model that returns numbers by name, for the log
         end_id: Token that ends a document, for `training.document_mask`
+        learned: As in `row_batches`
 
     Returns:
         The trained model
@@ -471,5 +506,5 @@ def train(
         main = group.rank == 0
         return _pretrain(
             recipe, mixture, out, vocab_size, progress and main, say if main else lambda note: None, evaluate, end_id,
-            group
+            learned, group
         )
