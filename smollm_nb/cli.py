@@ -385,37 +385,37 @@ def chat(
 
 # %% ../nbs/830_command_line.ipynb #4403b17d
 def _print_trace(found):
-    "The text with its runs in colour, and below it the documents that hold them."
+    "The text with its passages in colour, and below it the documents that hold them; a number ties one to the other."
     from rich.console import Console
     from rich.text import Text
     from smollm_nb.evaluation.trace import COLOURS
     console = Console(highlight=False)
     def marked(text, k): return Text(text, '' if k is None else f'black on {COLOURS[k % len(COLOURS)]}')
-    console.print(Text.assemble(*(marked(t, k) for t, k in found.pieces())))
-    console.print(f'\n{found.share:.0%} of {found.words} words lie in a run that stands in training')
+    def numbered(text, k): return Text.assemble(marked(text, k), '' if k is None else f'[{k + 1}]')
+    console.print(Text.assemble(*(numbered(t, k) for t, k in found.pieces())))
+    console.print(Text(f'\n{found.share:.0%} of {found.words} words lie in a passage of training'))
     for k, s in enumerate(found.spans):
-        head = f'  {s.words} words, in {s.documents} document{"s"*(s.documents > 1)}'
-        console.print(Text.assemble('\n', marked(found.text[s.start:s.end], k), head))
+        held = f': {s.words} words, in {s.documents} document{"s"*(s.documents > 1)}'
+        console.print(Text.assemble(f'\n[{k + 1}] ', marked(found.text[s.start:s.end], k), held))
         for f in s.sources:
-            console.print(Text.assemble(f'  {f.dataset} {f.id}: … {f.before}', marked(f.run, k), f'{f.after} …'))
+            console.print(Text.assemble(f'  {f.dataset} {f.id}: {f.before}', marked(f.run, k), f.after))
 
 # %% ../nbs/830_command_line.ipynb #56772966
 @app.command()
 def trace(
     run: Annotated[Path, typer.Argument(parser=_folder, metavar='RUN', help='Folder of a run, such as runs/laptop.')],
     text: Annotated[str, typer.Argument(parser=_filled, metavar='TEXT', help='What to look up, such as an answer.')],
-    least: Annotated[int, typer.Option(min=1, help='Words of the shortest run that counts.')] = 4,
-    documents: Annotated[int, typer.Option(min=1, help='Documents shown for each run.')] = 3,
+    least: Annotated[int, typer.Option(min=1, help='Words of the shortest passage that counts.')] = 4,
+    documents: Annotated[int, typer.Option(min=1, help='Documents shown for each passage.')] = 3,
     as_json: Json = False,
 )->None:
-    "Show the training documents that share the longest word sequences with a text."
+    "Show the training documents of a run that share passages with a text; the first call makes an index in RUN/trace."
     if not run.is_dir():
         raise UserError(f'{run}: no such folder; name the folder of a run, such as runs/laptop')
     from smollm_nb.evaluation.trace import trace as look_up
     from smollm_nb.run import training_index
-    index = training_index(run, progress=not as_json)
-    found = look_up(index, text, least, documents)
-    index.close()
+    with contextlib.closing(training_index(run, progress=not as_json)) as index:
+        found = look_up(index, text, least, documents)
     if as_json:
         print(json.dumps(asdict(found) | dict(share=found.share), ensure_ascii=False))
     else:

@@ -517,7 +517,7 @@ in training. Bits per byte: how unlikely the published model finds the answers, 
 {% if a.spans %}<details><summary>where its words stand in training</summary><ul>
 {% for x in a.spans %}{% for f in x.sources %}
 <li>{{ x.words }} words, in {{ x.documents }} documents; {{ f.dataset }} {{ f.id }}:
-… {{ f.before }}<mark>{{ f.run }}</mark>{{ f.after }} …</li>{% endfor %}{% endfor %}</ul></details>{% endif %}
+{{ f.before }}<mark>{{ f.run }}</mark>{{ f.after }}</li>{% endfor %}{% endfor %}</ul></details>{% endif %}
 {% endfor %}</details>
 {% endif %}
 

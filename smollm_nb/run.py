@@ -340,24 +340,33 @@ def _sample_texts(base, tuned, tokenizer, seed):
     ]
 
 # %% ../nbs/810_run.ipynb #40c89d8c
+def _every_text(run):
+    "Id, data set and text of what the corpus kept, then of what tuning read, as this library holds it."
+    corpus, settings = _corpus(run), read_manifest(run/'tuning').get('settings', {})
+    for name in corpus.datasets():
+        yield from ((r['id'], name, r['text']) for r in corpus.rows('documents', name))
+    conversations, pairs = tuning_data(settings.get('tuning.sources', ()))
+    for name, talks in (('sft', conversations), *((side, [r[side] for r in pairs]) for side in ('chosen', 'rejected'))):
+        yield from ((f'{name}/{i:05d}', name, '\n'.join(m['content'] for m in t)) for i, t in enumerate(talks))
+
 def training_documents(
     run:str|Path, # A run's folder, stage `corpus` done
-)->Iterator[tuple[str, str, str]]: # id, data set, text: of the corpus, then what tuning read, if it was done
-    """Every document that the models of a run were trained on.
+)->Iterator[tuple[str, str, str]]: # id, data set, text
+    """The documents that the models of a run could read: of the corpus and, if it was done, of tuning; each text once.
 
     Args:
         run: A run's folder, stage `corpus` done
 
     Returns:
-        id, data set, text: of the corpus, then what tuning read, if it was done
+        id, data set, text
     """
-    corpus = _corpus(run)
-    for name in corpus.datasets():
-        yield from ((r['id'], name, r['text']) for r in corpus.rows('documents', name))
-    conversations, pairs = tuning_data(read_manifest(Path(run)/'tuning').get('settings', {}).get('tuning.sources', ()))
-    for kind, talks in (('sft', conversations), ('dpo', [r['chosen'] for r in pairs])):
-        yield from ((f'{kind}/{i:05d}', kind, '\n'.join(m['content'] for m in t)) for i, t in enumerate(talks))
+    seen = set[int]()
+    for row in _every_text(Path(run)):
+        if (key := hash(row[2])) not in seen:
+            seen.add(key)
+            yield row
 
+# %% ../nbs/810_run.ipynb #3a1a3c0c
 def training_index(
     run:str|Path, # A run's folder, stage `corpus` done
     progress:bool=False, # Show a progress bar while it is made
@@ -413,7 +422,7 @@ def _question_rows(run, answers, reference):
         yield row
 
 # %% ../nbs/810_run.ipynb #0d5dd391
-TRACED_BYTES = 200_000_000 # the largest corpus that is looked through for each answer
+TRACED_BYTES = 200_000_000 # of the files of the corpus stage; answers are not looked up in a larger corpus
 SHOWN_SPANS = 3            # of each answer, the longest
 
 def _with_spans(answers, run):
@@ -504,7 +513,8 @@ def _corpus_inputs(recipe):
         patterns += ['pages/pages*.jsonl', 'pages/html', 'python_scores/python_scores.jsonl']
         patterns += ['cosmopedia/cosmopedia.jsonl'] if c.writer == 'sample' else ['topics/topics.jsonl']
     if 'subjects' in c.sources:
-        patterns += ['subjects/pieces.jsonl', 'subjects/questions.jsonl', 'cosmopedia/rewritings.jsonl.zst']
+        patterns += ['subjects/pieces.jsonl', 'subjects/questions.jsonl']
+        patterns += ['cosmopedia/rewritings.jsonl.zst', 'cosmopedia/code_lessons.jsonl']
     own = {'corpus.source_path': c.source_path} if {'folder', 'warc'} & set(c.sources) else {}
     return _sample_files(*patterns) | own
 

@@ -8,11 +8,11 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/cosmopedia.html.md"""
 __all__ = ['AUDIENCES', 'FORMATS', 'BANS', 'SYSTEM', 'SEED_CHARS', 'SHARES', 'MIXED', 'UNIT_READERS', 'UNIT_CHARS',
            'CosmopediaError', 'build_prompt', 'share_counts', 'styles', 'Prompt', 'plan_prompts', 'unit_prompt',
            'outline_prompt', 'curated_prompts', 'clean_opening', 'whole_sentences', 'clean_closing', 'about_task',
-           'repeated_share', 'keep_output']
+           'repeated_share', 'keep_output', 'lesson_rows']
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #7ebae9b7
 import random, re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from .topics import Topic
@@ -436,3 +436,14 @@ def keep_output(
     if repeated_share(text) > 0.15:
         return 'repetitive'
     return None
+
+# %% ../../nbs/corpus/130_cosmopedia.ipynb #4d55c481
+def lesson_rows(
+)->Iterator[dict[str, Any]]: # id, source, and the columns of the hub's `cosmopedia-v2`
+    """The programming lessons of `data_samples/cosmopedia` as documents of a corpus.
+
+    Returns:
+        id, source, and the columns of the hub's `cosmopedia-v2`
+    """
+    for i, row in enumerate(read_jsonl(samples('cosmopedia', 'code_lessons.jsonl'))):
+        yield dict(id=f'lessons/{i:05d}', source='lessons', **row)

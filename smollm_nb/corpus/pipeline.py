@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from . import subjects
+from .cosmopedia import lesson_rows
 from .decontaminate import Decontaminator
 from .rewriting import rewritten_rows
 from .store import (DATASETS, FROM_SUBJECTS, KINDS, STEPS, CorpusFolder, Counts, Row, count_steps,
@@ -172,6 +173,7 @@ def _cosmopedia(recipe:Recipe, pages:Iterable[tuple[str,str]], work:Path)->Itera
         yield dict(id=f'cosmopedia/{i:05d}', source='cosmopedia', **r)
     if 'subjects' in c.sources:
         yield from rewritten_rows()
+        yield from lesson_rows()
 
 def _rows(name:str, recipe:Recipe, folder:CorpusFolder)->Iterator[tuple[Row,str]]:
     "What the steps so far left of a data set: rows in the hub's columns, each with the name of what it quotes."

@@ -150,12 +150,12 @@ class HeldOut:
     Attributes:
         subject: A name of `load_subjects`
         fact: What is asked for
-        question: In words that stand nowhere else
+        question: A wording that no training text holds
         words: Groups; of each, one alternative must stand in a right answer
     """
     subject: str               # A name of `load_subjects`
     fact: str                  # What is asked for
-    question: str              # In words that stand nowhere else
+    question: str              # A wording that no training text holds
     words: Sequence[Sequence[str]] # Groups; of each, one alternative must stand in a right answer
 
     def right(self,

@@ -11,6 +11,7 @@ __all__ = ['LEAST', 'WORD', 'AROUND', 'COLOURS', 'longest_runs', 'write_index', 
 # %% ../../nbs/evaluation/428_trace.ipynb #831ec24c
 import re
 import sqlite3
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def longest_runs(
         before, j = j, max(i, j)
         while j < n and stands(i, j + 1):
             j += 1
-        if j > before and j - i >= least:
+        if j > before and j - i >= max(1, least):
             runs.append((i, j))
     return runs
 
@@ -52,7 +53,7 @@ def write_index(
     documents:Iterable[tuple[str, str, str]], # id, data set, text of each
     path:str|Path, # A new file
 )->int:            # Documents in the index
-    """Write a full-text index of documents; the texts are kept in it.
+    """Write a full-text index of documents; the texts are kept in it, so it takes about twice their size.
 
     Args:
         documents: id, data set, text of each
@@ -61,12 +62,15 @@ def write_index(
     Returns:
         Documents in the index
     """
+    if Path(path).exists():
+        raise UserError(f'{path}: is there already; name a new file')
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(
             'CREATE VIRTUAL TABLE documents USING'
             " fts5(id UNINDEXED, dataset UNINDEXED, text, tokenize = 'unicode61 remove_diacritics 0')"
         )
-        return db.executemany('INSERT INTO documents VALUES (?, ?, ?)', documents).rowcount
+        rows = ((id, dataset, unicodedata.normalize('NFC', text)) for id, dataset, text in documents)
+        return db.executemany('INSERT INTO documents VALUES (?, ?, ?)', rows).rowcount
 
 # %% ../../nbs/evaluation/428_trace.ipynb #da2666d2
 @dataclass(frozen=True)
@@ -76,15 +80,15 @@ class Source:
     Attributes:
         id: of the document
         dataset: that it belongs to
-        before: the words in front of the run
+        before: the characters in front of the run
         run: the run as the document writes it
-        after: the words behind it
+        after: those behind it
     """
     id: str      # of the document
     dataset: str # that it belongs to
-    before: str  # the words in front of the run
+    before: str  # the characters in front of the run
     run: str     # the run as the document writes it
-    after: str   # the words behind it
+    after: str   # those behind it
 
 AROUND = 90 # characters of a document in front of a run and behind it
 
@@ -92,8 +96,11 @@ def _source(id, dataset, text, words):
     "Cut out of a document what stands around its first run of these words."
     found = re.search(r'(?<![^\W_])' + r'[\W_]+'.join(map(re.escape, words)) + r'(?![^\W_])', text, re.I)
     start, end = found.span() if found else (0, 0) # two alphabets fold a letter differently: the document's beginning
-    before, after = (re.sub(r'\s+', ' ', t) for t in (text[max(0, start - AROUND):start], text[end:end + AROUND]))
-    return Source(id, dataset, before, re.sub(r'\s+', ' ', text[start:end]), after)
+    def cut_out(a, b): return re.sub(r'[\s\x00-\x1f\x7f-\x9f]+', ' ', text[a:b]) # a terminal obeys control characters
+    before, after = cut_out(max(0, start - AROUND), start), cut_out(end, end + AROUND)
+    if start > AROUND:
+        before = '…' + before
+    return Source(id, dataset, before, cut_out(start, end), after + '…'*(end + AROUND < len(text)))
 
 # %% ../../nbs/evaluation/428_trace.ipynb #07eeda39
 class TrainingIndex:
@@ -111,28 +118,51 @@ class TrainingIndex:
         self.db = sqlite3.connect(f'{path.resolve().as_uri()}?mode=ro', uri=True)
         try:
             self.documents = self.db.execute('SELECT count(*) FROM documents').fetchone()[0] # number of documents
+            self.holds(['word'])
         except sqlite3.DatabaseError as e:
             self.db.close()
-            raise UserError(f'{path}: no index of documents ({e}); delete its folder, it will be made anew') from None
+            raise UserError(f'{path}: no index of documents ({e}); delete this file, and it is made anew') from None
 
     def _found(self, columns, words, rest=''):
         query = f'SELECT {columns} FROM documents WHERE documents MATCH ? {rest}'
-        return self.db.execute(query, ['text : "' + ' '.join(words) + '"'])
+        return self.db.execute(query, ['text : "' + ' '.join(words).replace('"', ' ') + '"'])
 
-    def holds(self, words:Sequence[str])->bool:
-        "Whether the words stand in a row in some document."
+    def holds(self,
+        words:Sequence[str], # In a row
+    )->bool:
+        """Whether the words stand in a row in some document.
+
+        Args:
+            words: In a row
+        """
         return self._found('1', words, 'LIMIT 1').fetchone() is not None
 
-    def count(self, words:Sequence[str])->int:
-        "In how many documents the words stand in a row."
+    def count(self,
+        words:Sequence[str], # In a row
+    )->int:
+        """In how many documents the words stand in a row.
+
+        Args:
+            words: In a row
+        """
         return self._found('count(*)', words).fetchone()[0]
 
-    def sources(self, words:Sequence[str], limit:int=3)->list[Source]:
-        "The first documents that hold the words in a row, in the order of the index."
+    def sources(self,
+        words:Sequence[str], # In a row
+        limit:int=3,         # Documents
+    )->list[Source]:
+        """The first documents that hold the words in a row, in the order of the index.
+
+        Args:
+            words: In a row
+            limit: Documents
+        """
         rows = self._found('id, dataset, text', words, f'LIMIT {limit}')
         return [_source(id, dataset, text, words) for id, dataset, text in rows]
 
-    def close(self)->None: self.db.close()
+    def close(self)->None:
+        "Give the file back."
+        self.db.close()
 
 # %% ../../nbs/evaluation/428_trace.ipynb #e36ffb8f
 @dataclass(frozen=True)
@@ -157,11 +187,11 @@ class Trace:
     """A text, and where its words stand in training.
 
     Attributes:
-        text: what was looked up
+        text: what was looked up, in Unicode's composed form
         words: of the text
         spans: longest first; they may overlap
     """
-    text: str # what was looked up
+    text: str # what was looked up, in Unicode's composed form
     words: int # of the text
     spans: Sequence[Span] # longest first; they may overlap
 
@@ -203,6 +233,7 @@ def trace(
         least: Words of the shortest run that counts
         limit: Documents shown for each run
     """
+    text = unicodedata.normalize('NFC', text)
     places = [m.span() for m in WORD.finditer(text)]
     words = [text[a:b] for a, b in places]
     runs = longest_runs(len(words), lambda i, j: index.holds(words[i:j]), least)
@@ -220,17 +251,21 @@ def _mark(text, k):
 
 def trace_html(
     trace:Trace, # From `trace`
-)->str:
-    """The text with its marks, and below it the documents of each run, longest first.
+)->str:          # Paragraphs and lists
+    """The text with its marks, and below it the documents of each run, longest first; a number ties one to the other.
 
     Args:
         trace: From `trace`
+
+    Returns:
+        Paragraphs and lists
     """
-    shown = ''.join(escape(t) if k is None else _mark(t, k) for t, k in trace.pieces())
-    lines = [f'<p>{shown}</p>', f'<p>{trace.share:.0%} of {trace.words} words lie in a run.</p>']
+    shown = ''.join(escape(t) if k is None else f'{_mark(t, k)}<sup>{k + 1}</sup>' for t, k in trace.pieces())
+    lines = [f'<p>{shown}</p>', f'<p>{trace.share:.0%} of {trace.words} words lie in a passage of training.</p>']
     for k, s in enumerate(trace.spans):
-        lines.append(f'<p>{_mark(trace.text[s.start:s.end], k)} {s.words} words, in {s.documents} documents</p><ul>')
-        lines += [f'<li>{escape(f.dataset)} {escape(f.id)}: … {escape(f.before)}{_mark(f.run, k)}{escape(f.after)} …'
-                  '</li>' for f in s.sources]
+        found = f'{s.words} words, in {s.documents} document{"s"*(s.documents > 1)}'
+        lines.append(f'<p>{k + 1}. {_mark(trace.text[s.start:s.end], k)} {found}</p><ul>')
+        lines += [f'<li>{escape(f.dataset)} {escape(f.id)}: {escape(f.before)}{_mark(f.run, k)}{escape(f.after)}</li>'
+                  for f in s.sources]
         lines.append('</ul>')
     return '\n'.join(lines)

@@ -353,28 +353,29 @@ def fit(
 # %% ../../nbs/training/330_loop.ipynb #05781894
 def learned_tokens(
     rows:Tensor, # (rows, T+1) token ids, with conversations in ChatML among them
-    tokenizer:Any, # Whose control tokens mark the turns
-)->Tensor:     # (rows, T+1) bool: all but what users and systems say, and the marks in front of an assistant's words
+    tokenizer:Any, # Whose control tokens mark turns and ends of documents
+)->Tensor:     # (rows, T+1) bool: what assistants say, and all that is no conversation
     """Which tokens of packed rows are worth a target.
 
     Args:
         rows: (rows, T+1) token ids, with conversations in ChatML among them
-        tokenizer: Whose control tokens mark the turns
+        tokenizer: Whose control tokens mark turns and ends of documents
 
     Returns:
-        (rows, T+1) bool: all but what users and systems say, and the marks in front of an assistant's words
+        (rows, T+1) bool: what assistants say, and all that is no conversation
     """
-    place = torch.arange(rows.shape[1], device=rows.device).expand(rows.shape)
-    def last(role, behind):
-        "For each place, where the newest mark of this role stood: its first token, or the one behind it; -1 for none."
-        mark = rows.new_tensor([tokenizer.bos_token_id, *tokenizer.encode_literal(f'{role}\n')])
-        found = torch.zeros_like(rows, dtype=torch.bool)
-        if rows.shape[1] >= len(mark):
-            found[:, :rows.shape[1] - len(mark) + 1] = (rows.unfold(1, len(mark), 1) == mark).all(-1)
-        if behind:
-            found = torch.nn.functional.pad(found, (len(mark), 0))[:, :rows.shape[1]]
+    def last(found): # for each place, where the newest of these stands; -1 where there was none yet
         return place.masked_fill(~found, -1).cummax(1).values
-    return torch.maximum(last('user', False), last('system', False)) <= last('assistant', True)
+    place = torch.arange(rows.shape[1], device=rows.device).expand(rows.shape)
+    mark = [tokenizer.bos_token_id, *tokenizer.encode_literal('assistant')]
+    opens, answers = rows == tokenizer.bos_token_id, torch.zeros_like(rows, dtype=torch.bool)
+    if rows.shape[1] >= len(mark):
+        answers[:, :rows.shape[1] - len(mark) + 1] = (rows.unfold(1, len(mark), 1) == rows.new_tensor(mark)).all(-1)
+    header = len(mark) + 1 # with the line feed
+    begun = torch.nn.functional.pad(answers, (header, 0))[:, :rows.shape[1]]
+    learned = last(opens & ~answers) <= torch.maximum(last(begun), last(rows == tokenizer.eos_token_id))
+    cut = answers & (opens.cumsum(1) == 1) # the row begins within a question, for its first mark opens the answer
+    return learned & ((place >= place.masked_fill(~cut, -header).amax(1, True) + header))
 
 # %% ../../nbs/training/330_loop.ipynb #29eb8699
 def row_batches(
