@@ -2,6 +2,7 @@
 import ctypes
 import gc
 import os
+import sys
 
 import pytest
 from execnb.shell import CaptureShell
@@ -57,6 +58,8 @@ class Notebook(pytest.File):
             self.shell.reset(new_session=False)
         self.shell, self.ran = None, 0
         gc.collect()
+        if 'torch' in sys.modules: # the next notebook begins as it would alone
+            sys.modules['torch'].set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count())))
         give_back = getattr(ctypes.CDLL(None), 'malloc_trim', None) if os.name == 'posix' else None
         if give_back:    # glibc keeps freed blocks: after 427 a worker held 1.4 GB, of which 0.5 was in use
             give_back(0)

@@ -27,10 +27,12 @@ def _free_port():
 
 def _child(rank, size, port, work, out)->NoReturn:
     "What one forked process does."
+    import torch
     os.environ.update(
         RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port)
     )
     signal.alarm(300)  # a process that waits for a dead one must not wait for ever
+    torch.set_num_threads(1) # OpenMP's threads did not come along; whoever counts on them waits for ever
     code = 1
     try:
         (out/f'{rank}.json').write_text(json.dumps(work()))
