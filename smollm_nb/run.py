@@ -518,6 +518,7 @@ def _corpus_inputs(recipe):
     own = {'corpus.source_path': c.source_path} if {'folder', 'warc'} & set(c.sources) else {}
     return _sample_files(*patterns) | own
 
+# %% ../nbs/810_run.ipynb #a529733e
 def _training_settings(recipe):
     "What decides the weights: all of training but how far it goes, when it writes, and in which parts it computes."
     values = recipe_values(recipe, 'seed', 'mixture', 'model', 'training', 'training.tokens_per_step')

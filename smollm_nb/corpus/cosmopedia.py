@@ -8,12 +8,13 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/cosmopedia.html.md"""
 __all__ = ['AUDIENCES', 'FORMATS', 'BANS', 'SYSTEM', 'SEED_CHARS', 'SHARES', 'MIXED', 'UNIT_READERS', 'UNIT_CHARS',
            'CosmopediaError', 'build_prompt', 'share_counts', 'styles', 'Prompt', 'plan_prompts', 'unit_prompt',
            'outline_prompt', 'curated_prompts', 'clean_opening', 'whole_sentences', 'clean_closing', 'about_task',
-           'repeated_share', 'keep_output', 'lesson_rows']
+           'repeated_share', 'keep_output', 'written_rows']
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #7ebae9b7
 import random, re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from .topics import Topic
 from ..files import UserError, read_jsonl, samples
@@ -438,12 +439,18 @@ def keep_output(
     return None
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #4d55c481
-def lesson_rows(
-)->Iterator[dict[str, Any]]: # id, source, and the columns of the hub's `cosmopedia-v2`
-    """The programming lessons of `data_samples/cosmopedia` as documents of a corpus.
+def written_rows(
+    source:str,    # What the documents are called: 'cosmopedia', 'rewritings' or 'lessons'
+    path:str|Path, # Texts in the columns of the hub's `cosmopedia-v2`, such as a file of data_samples/cosmopedia
+)->Iterator[dict[str, Any]]: # id, source, and these columns
+    """Written texts as documents of a corpus.
+
+    Args:
+        source: What the documents are called: 'cosmopedia', 'rewritings' or 'lessons'
+        path: Texts in the columns of the hub's `cosmopedia-v2`, such as a file of data_samples/cosmopedia
 
     Returns:
-        id, source, and the columns of the hub's `cosmopedia-v2`
+        id, source, and these columns
     """
-    for i, row in enumerate(read_jsonl(samples('cosmopedia', 'code_lessons.jsonl'))):
-        yield dict(id=f'lessons/{i:05d}', source='lessons', **row)
+    for i, row in enumerate(read_jsonl(path)):
+        yield dict(id=f'{source}/{i:05d}', source=source, **row)

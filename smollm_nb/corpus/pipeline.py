@@ -14,13 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from . import subjects
-from .cosmopedia import lesson_rows
+from .cosmopedia import written_rows
 from .decontaminate import Decontaminator
-from .rewriting import rewritten_rows
 from .store import (DATASETS, FROM_SUBJECTS, KINDS, STEPS, CorpusFolder, Counts, Row, count_steps,
                                     finish_dataset, read_rows)
 from .workers import run_tasks
-from ..files import UserError, atomic_write, read_jsonl, samples, needs
+from ..files import UserError, atomic_write, samples, needs
 from ..settings import Recipe
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #39e67c3f
@@ -169,11 +168,10 @@ def _cosmopedia(recipe:Recipe, pages:Iterable[tuple[str,str]], work:Path)->Itera
         path = work/'written.jsonl'
         if not path.exists():
             _write_cosmopedia(recipe, pages, path)
-    for i, r in enumerate(read_jsonl(path)):
-        yield dict(id=f'cosmopedia/{i:05d}', source='cosmopedia', **r)
+    yield from written_rows('cosmopedia', path)
     if 'subjects' in c.sources:
-        yield from rewritten_rows()
-        yield from lesson_rows()
+        yield from written_rows('rewritings', samples('cosmopedia', 'rewritings.jsonl.zst'))
+        yield from written_rows('lessons', samples('cosmopedia', 'code_lessons.jsonl'))
 
 def _rows(name:str, recipe:Recipe, folder:CorpusFolder)->Iterator[tuple[Row,str]]:
     "What the steps so far left of a data set: rows in the hub's columns, each with the name of what it quotes."

@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/rewriting.html.md"""
 
 # %% auto #0
 __all__ = ['LEAST', 'MOST', 'REWRITE', 'STYLES', 'SHARE', 'units', 'faithful', 'unfaithful', 'keep_faithful', 'Rewriting',
-           'rewrite', 'rewritten_documents', 'rewritten_rows']
+           'rewrite', 'rewritten_documents']
 
 # %% ../../nbs/corpus/132_rewriting.ipynb #d879324f
 import re
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .cosmopedia import about_task, clean_opening, whole_sentences
 from .search import analyze
 from .subjects import load_pieces, sequences
-from ..files import needs, read_jsonl, samples
+from ..files import needs
 if TYPE_CHECKING:
     from smollm_nb.model.lm import LanguageModel
     from smollm_nb.model.tokenizer import TextTokenizer
@@ -242,13 +242,3 @@ def rewritten_documents(
         if len(text.split()) >= least:
             yield dict(prompt=STYLES[style][1], text=text, token_length=len(tokenizer.encode(text)),
                        audience=STYLES[style][0], format=f'rewritten_{style}', seed_data=f'subjects/{piece:05d}')
-
-def rewritten_rows(
-)->Iterator[dict[str, Any]]: # id, source, and the columns of the hub's `cosmopedia-v2`
-    """The rewritings of `data_samples/cosmopedia` as documents of a corpus.
-
-    Returns:
-        id, source, and the columns of the hub's `cosmopedia-v2`
-    """
-    for i, row in enumerate(read_jsonl(samples('cosmopedia', 'rewritings.jsonl.zst'))):
-        yield dict(id=f'rewritings/{i:05d}', source='rewritings', **row)

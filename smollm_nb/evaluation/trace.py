@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from ..corpus.decode import valid_text
 from ..files import UserError
 
 # %% ../../nbs/evaluation/428_trace.ipynb #19eac7dd
@@ -49,6 +50,8 @@ def longest_runs(
 # %% ../../nbs/evaluation/428_trace.ipynb #60fb3415
 WORD = re.compile(r'[^\W_]+') # what the index takes for a word
 
+def _composed(text): return unicodedata.normalize('NFC', valid_text(text))
+
 def write_index(
     documents:Iterable[tuple[str, str, str]], # id, data set, text of each
     path:str|Path, # A new file
@@ -64,13 +67,16 @@ def write_index(
     """
     if Path(path).exists():
         raise UserError(f'{path}: is there already; name a new file')
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute(
-            'CREATE VIRTUAL TABLE documents USING'
-            " fts5(id UNINDEXED, dataset UNINDEXED, text, tokenize = 'unicode61 remove_diacritics 0')"
-        )
-        rows = ((id, dataset, unicodedata.normalize('NFC', text)) for id, dataset, text in documents)
-        return db.executemany('INSERT INTO documents VALUES (?, ?, ?)', rows).rowcount
+    rows = ((id, dataset, _composed(text)) for id, dataset, text in documents)
+    try:
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute(
+                'CREATE VIRTUAL TABLE documents USING'
+                " fts5(id UNINDEXED, dataset UNINDEXED, text, tokenize = 'unicode61 remove_diacritics 0')"
+            )
+            return db.executemany('INSERT INTO documents VALUES (?, ?, ?)', rows).rowcount
+    except sqlite3.OperationalError as e: # a full disk, no such folder, an SQLite without FTS5
+        raise UserError(f'{path}: cannot write the index ({e}); free space, or give a folder one can write to') from e
 
 # %% ../../nbs/evaluation/428_trace.ipynb #da2666d2
 @dataclass(frozen=True)
@@ -233,7 +239,7 @@ def trace(
         least: Words of the shortest run that counts
         limit: Documents shown for each run
     """
-    text = unicodedata.normalize('NFC', text)
+    text = _composed(text)
     places = [m.span() for m in WORD.finditer(text)]
     words = [text[a:b] for a, b in places]
     runs = longest_runs(len(words), lambda i, j: index.holds(words[i:j]), least)

@@ -375,7 +375,8 @@ def learned_tokens(
     begun = torch.nn.functional.pad(answers, (header, 0))[:, :rows.shape[1]]
     learned = last(opens & ~answers) <= torch.maximum(last(begun), last(rows == tokenizer.eos_token_id))
     cut = answers & (opens.cumsum(1) == 1) # the row begins within a question, for its first mark opens the answer
-    return learned & ((place >= place.masked_fill(~cut, -header).amax(1, True) + header))
+    answered = place.masked_fill(~cut, -header).amax(1, keepdim=True) + header
+    return learned & (place >= answered)
 
 # %% ../../nbs/training/330_loop.ipynb #29eb8699
 def row_batches(
