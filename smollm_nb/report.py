@@ -6,7 +6,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/report.html.md"""
 
 # %% auto #0
 __all__ = ['ANSWERS', 'EXCERPT', 'TEMPLATE', 'against_guessing', 'verdict', 'summarise_run', 'check_summary', 'draw_funnel',
-           'draw_mixture', 'draw_loss', 'draw_tuning', 'draw_errors', 'figures', 'render', 'write_report']
+           'draw_mixture', 'draw_loss', 'draw_tuning', 'draw_growth', 'draw_errors', 'figures', 'render',
+           'write_report']
 
 # %% ../nbs/820_report.ipynb #30b040ed
 import base64, io, json, math, shlex
@@ -146,6 +147,15 @@ def _benchmark_verdict(scores):
     return (f'on {a["n"]} benchmark items it {told} ({100*a["value"]:.1f} ± {100*a["stderr"]:.1f} % right, where '
             f'guessing gives {100*a["chance"]:.1f} ± {100*a["chance_stderr"]:.1f} %)')
 
+def _answers_verdict(rows):
+    "How many of the held-out questions the model that was tuned last answers; nothing where none was asked."
+    own = [r for r in rows if r['questions'] == 'held_out']
+    if not own:
+        return ''
+    a = own[-1]
+    return (f'of {a["n"]} questions that it never saw it answers {100*a["value"]:.1f} ± {100*a["stderr"]:.1f} % right'
+            f' and {100*a["on_topic"]:.1f} % on the topic; ')
+
 def verdict(
     summary:dict, # From `summarise_run`
 )->str:           # One sentence
@@ -159,6 +169,7 @@ def verdict(
     """
     t = summary['training']
     return (f'After {t["steps"]:,} steps the training loss is {t["last_loss"]:.2f} nats per token; '
+            f'{_answers_verdict(summary["questions"])}'
             f'{_held_out_verdict(summary["bits_per_byte"])}; {_benchmark_verdict(summary["scores"])}.')
 
 # %% ../nbs/820_report.ipynb #2ddc662b
@@ -198,6 +209,7 @@ def summarise_run(
         bits_per_byte=_json(run / 'evaluation' / 'bits_per_byte.json'),
         scores=_json(run / 'evaluation' / 'scores.json'),
         texts=_json(run / 'evaluation' / 'texts.json'),
+        growth=_json(run / 'evaluation' / 'growth.json'),
         questions=_json(run / 'evaluation' / 'questions.json'),
         answers=_answers(run),
         export=_json(run / 'exports' / 'export.json'),
@@ -337,6 +349,33 @@ def draw_tuning(
     fig.tight_layout()
     return _png(fig)
 
+# %% ../nbs/820_report.ipynb #c1cf4d68
+def draw_growth(
+    growth:list[dict], # Rows of growth.json
+)->bytes:              # PNG
+    """Held-out questions answered right, and on the topic, from the first weights to the last.
+
+    Args:
+        growth: Rows of growth.json
+
+    Returns:
+        PNG
+    """
+    with needs('report'):
+        import matplotlib.pyplot as plt
+    names, at = [r['model'] for r in growth], range(len(growth))
+    fig, ax = plt.subplots(figsize=(7, 2.8))
+    for key, form, color in (('on_topic', 's--', '#0d9488'), ('right', 'o-', '#4f46e5')):
+        error = [2*r[f'{key}_stderr'] for r in growth]
+        ax.errorbar(at, [r[key] for r in growth], error, fmt=form, color=color, capsize=3, label=key.replace('_', ' '))
+    ax.set_xticks(at, names, fontsize=9)
+    ax.set_ylabel('share of the questions')
+    ax.set_ylim(0, 1)
+    ax.grid(alpha=.3)
+    ax.legend(frameon=False)
+    fig.tight_layout()
+    return _png(fig)
+
 # %% ../nbs/820_report.ipynb #82474fb7
 def draw_errors(
     rows:list[dict],                        # Rows with 'model', 'value', 'stderr'; one bar each
@@ -394,7 +433,8 @@ def figures(
         for s in summary['scores']
         if s['metric'] == 'acc_norm' and s['items'] == 'real'
     ]
-    return dict(
+    growth = dict(growth=draw_growth(summary['growth'])) if summary['growth'] else {}
+    return growth | dict(
         funnel=draw_funnel(summary['funnel']),
         mixture=draw_mixture(summary['mixture']),
         loss=draw_loss(list(read_jsonl(Path(run) / 'checkpoints' / 'train.jsonl'))),
@@ -493,10 +533,21 @@ _MODEL = '''<h2>Training</h2>
 <img alt="Loss of fine-tuning and of preferences, by step" src="{{ img.tuning }}">
 <p>The dotted line, log 2, is where preferences begin: both answers of each pair as likely as before the training.</p>
 
-<h2>Sample texts</h2>
-{% for t in s.texts %}
-<details{{ ' open' if loop.index <= 4 }}><summary>{{ t.model }}: {{ t.prompt }}</summary>
-<pre>{{ t.text }}</pre></details>
+<h2>What it said on its way</h2>
+{% if s.growth %}<img alt="Share of held-out questions answered right, and on the topic, at each of these models"
+src="{{ img.growth }}">
+{% call wide('Held-out questions on the way') %}
+{{ head(['model'], ['step', 'right', '± standard error', 'on the topic', '± standard error', 'n']) }}
+{% for g in s.growth %}
+<tr><td>{{ g.model }}</td>{{ number('{:,}', g.step) }}{{ number('{:.3f}', g.right) }}
+{{ number('{:.3f}', g.right_stderr) }}
+{{ number('{:.3f}', g.on_topic) }}{{ number('{:.3f}', g.on_topic_stderr) }}{{ number('{}', g.n) }}</tr>
+{% endfor %}{% endcall %}{% endif %}
+{% for prompt, said in s.texts|groupby('prompt', case_sensitive=true) %}
+<details{{ ' open' if loop.index <= 4 }}><summary>{{ prompt }}</summary>
+{% call wide('Continuations of ' ~ prompt) %}
+{% for t in said %}<tr><td>{{ t.model }}</td><td>{{ t.text }}</td></tr>
+{% endfor %}{% endcall %}</details>
 {% endfor %}
 
 '''
@@ -504,12 +555,15 @@ _MODEL = '''<h2>Training</h2>
 # %% ../nbs/820_report.ipynb #d51c2766
 _QUESTIONS = '''{% if s.questions %}<h2>Questions about what was taught</h2>
 {% call wide('Answers by set of questions') %}
-{{ head(['questions', 'model'], ['right', '± standard error', 'n', 'copied', 'bits per byte of the answers']) }}
+{{ head(['questions', 'model'],
+        ['right', '± standard error', 'on the topic', 'n', 'copied', 'bits per byte of the answers']) }}
 {% for q in s.questions %}
 <tr><td>{{ q.questions }}</td><td>{{ q.model }}</td>{{ number('{:.3f}', q.value) }}{{ number('{:.3f}', q.stderr) }}
-{{ number('{}', q.n) }}{{ number('{:.3f}', q.copied) }}{{ number('{:.3f}', q.answer_bits_per_byte) }}</tr>
+{{ number('{:.3f}', q.on_topic) }}{{ number('{}', q.n) }}{{ number('{:.3f}', q.copied) }}
+{{ number('{:.3f}', q.answer_bits_per_byte) }}</tr>
 {% endfor %}{% endcall %}
-<p>An answer is right if it holds the words of a right one. Copied: the share of its sequences of five words that stand
+<p>An answer is right if it holds the words of a right one, and on the topic if its words are those of the question's
+subject. Copied: the share of its sequences of five words that stand
 in training. Bits per byte: how unlikely the published model finds the answers, right or wrong.</p>
 <details><summary>Some answers, as they came</summary>
 {% for a in s.answers %}

@@ -244,7 +244,9 @@ def tuning_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, An
 
 # %% ../nbs/810_run.ipynb #697c9a4d
 PROMPTS = ('The', 'In mathematics,', 'def')
-QUESTIONS = ('What is a list in Python?', 'Why is the sky blue?')
+QUESTIONS = ( # of a reader who was not told what the models have read
+    'Why is the sky blue?', 'How do bees make honey?', 'Who built the pyramids?', 'What is a list in Python?'
+)
 
 HELD_OUT_CHARS = 8000 # of each held-out document, so that no long file decides alone
 
@@ -322,22 +324,50 @@ def _score_rows(recipe, models, out, progress):
             ]
     return rows
 
-def _sample_texts(base, tuned, tokenizer, seed):
-    "What the models write: continuations by the trained one, answers by the tuned one."
-    from smollm_nb.deploy.chat import Chat
+# %% ../nbs/810_run.ipynb #f92b8250
+def _moments(recipe, run, models):
+    "Name, step and model from first to last: untrained, the checkpoints that stay, trained, tuned."
+    from safetensors.torch import load_file
+    from smollm_nb.model.lm import SmolLM
+    last = recipe.training.train_steps
+    yield 'untrained', 0, models['untrained']
+    for name in _kept_checkpoints(run/'checkpoints', _training_recorded(recipe)):
+        step = int(name[5:])
+        if step < last:
+            model = SmolLM(models['trained'].config)
+            model.load_state_dict(load_file(run/'checkpoints'/name/'model.safetensors'), strict=False) # tied ones once
+            yield f'step {step:,}', step, model.eval().to(recipe.device)
+    yield from ((name, last, models[name]) for name in ('trained', 'fine-tuned', 'preferences'))
+
+def _texts_of(name, step, model, tokenizer, seed):
+    "What a model writes: continuations, and answers to a reader's questions."
+    from smollm_nb.evaluation.questions import ask
     from smollm_nb.model.generate import generate
-    rows = [
-        dict(
-            model='trained',
-            prompt=p,
-            text=p + ''.join(generate(base, tokenizer, p, max_new_tokens=60, temperature=0.6, top_p=0.95, seed=seed)),
-        )
-        for p in PROMPTS
-    ]
-    return rows + [
-        dict(model='tuned', prompt=q, text=''.join(Chat(tuned, tokenizer, temperature=0.0, max_new_tokens=60).say(q)))
-        for q in QUESTIONS
-    ]
+    for p in PROMPTS:
+        more = ''.join(generate(model, tokenizer, p, max_new_tokens=60, temperature=0.6, top_p=0.95, seed=seed))
+        yield dict(model=name, step=step, prompt=p, text=p + more)
+    answers = ask(model, tokenizer, QUESTIONS)
+    yield from (dict(model=name, step=step, prompt=q, text=a) for q, a in zip(QUESTIONS, answers))
+
+def _growth_row(name, step, model, tokenizer):
+    "How many of the held-out questions a model answers, and on the topic, with errors."
+    from smollm_nb.evaluation.questions import judged
+    from smollm_nb.evaluation.statistics import accuracy
+    found = judged(model, tokenizer, 'held_out')
+    scores = dict(right=found.score(), on_topic=accuracy([float(o) for o in found.on_topic]))
+    values = {f'{k}{end}': round(v, 6) for k, score in scores.items() for end, v in zip(('', '_stderr'), score)}
+    return dict(model=name, step=step, n=len(found.questions)) | values
+
+# %% ../nbs/810_run.ipynb #570f6437
+def _write_growth(recipe, run, models, tokenizer, out):
+    "texts.json and growth.json: what the model said and knew on its way."
+    texts, growth = [], []
+    for name, step, model in _moments(recipe, run, models):
+        texts += _texts_of(name, step, model, tokenizer, recipe.seed)
+        if 'held_out' in recipe.evaluation.questions:
+            growth.append(_growth_row(name, step, model, tokenizer))
+    write_json(out/'texts.json', texts)
+    write_json(out/'growth.json', growth)
 
 # %% ../nbs/810_run.ipynb #40c89d8c
 def _every_text(run):
@@ -398,8 +428,9 @@ def _answer_rows(recipe, models, tokenizer):
     for name in recipe.evaluation.questions:
         for n, model in models.items():
             found = judged(model, tokenizer, name)
-            for h, answer, right in zip(found.questions, found.answers, found.right):
-                yield dict(model=n, questions=name, question=h.question, answer=answer, right=right)
+            for h, answer, right, on_topic in zip(found.questions, found.answers, found.right, found.on_topic):
+                topic = dict(on_topic=on_topic) if h.subject else {}
+                yield dict(model=n, questions=name, question=h.question, answer=answer, right=right) | topic
 
 def _question_rows(run, answers, reference):
     "Shares of right and of copied words for each model and set, and how likely English the answers are."
@@ -415,6 +446,8 @@ def _question_rows(run, answers, reference):
         copied, _ = copied_share([r['answer'] for r in own], found)
         row = dict(model=n, questions=name, value=round(value, 6), stderr=round(stderr, 6), n=len(own),
                    copied=round(copied, 6))
+        if all('on_topic' in r for r in own):
+            row['on_topic'] = round(sum(r['on_topic'] for r in own)/len(own), 6)
         said = [r['answer'] for r in own if r['answer']]
         if reference and said and name == 'held_out':
             published, its_tokenizer = reference
@@ -459,7 +492,7 @@ def evaluation_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str
     write_jsonl(out/'answers.jsonl', _with_spans(answers, run))
     write_json(out/'questions.json', list(_question_rows(run, answers, reference)))
     write_json(out/'bits_per_byte.json', _bits_rows(recipe, run, models, tokenizer, progress))
-    write_json(out/'texts.json', _sample_texts(models['trained'], models['preferences'], tokenizer, recipe.seed))
+    _write_growth(recipe, run, models, tokenizer, out)
     scores = _score_rows(recipe, pairs, out, progress)
     write_json(out/'scores.json', scores)
     return dict(scores=len(scores))
@@ -489,7 +522,7 @@ def exports_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, A
 
 # %% ../nbs/810_run.ipynb #5962d154
 LENGTH = ('training.train_steps', 'training.decay_steps')
-INTERVALS = tuple(f'training.{n}_every' for n in ('checkpoint', 'keep', 'log', 'evaluate'))
+INTERVALS = (*(f'training.{n}_every' for n in ('checkpoint', 'keep', 'log', 'evaluate')), 'training.keep_percent')
 SPLITS = ('training.micro_batch_size', 'training.grad_accum_steps', 'training.data_parallel', 'training.parallel',
           'training.gradient_checkpointing') # sums in another order, over the same rows
 
@@ -525,7 +558,7 @@ def _training_settings(recipe):
     return {k: v for k, v in values.items() if k not in LENGTH + INTERVALS + SPLITS}
 
 def _training_recorded(recipe):
-    return recipe_values(recipe, 'threads', 'device', 'dtype', 'compile', *INTERVALS, *SPLITS)
+    return recipe_values(recipe, 'threads', 'device', 'dtype', 'compile', 'training.kept_steps', *INTERVALS, *SPLITS)
 
 def _checkpoints(folder):
     return sorted(int(p.name[5:]) for p in folder.glob('step-*') if re.fullmatch(r'step-\d+', p.name))
@@ -542,8 +575,8 @@ def _checkpoints_to_go_on(folder, old, new):
     return [*logs, *(f'step-{s:07d}' for s in good)] if good else []
 
 def _kept_checkpoints(folder, recorded):
-    every = recorded.get('training.keep_every', 0)
-    return [f'step-{s:07d}' for s in _checkpoints(folder) if every and s % every == 0]
+    every, kept = recorded.get('training.keep_every', 0), recorded.get('training.kept_steps', ())
+    return [f'step-{s:07d}' for s in _checkpoints(folder) if s in kept or every and s % every == 0]
 
 def _threads(recipe): return recipe_values(recipe, 'threads')
 

@@ -192,6 +192,7 @@ class TrainingSettings:
         grad_clip: largest norm of the gradient · none · SmolLM
         checkpoint_every: between checkpoints, of which the last two stay · steps · SmolLM
         keep_every: between checkpoints that stay for good; 0 for none · steps · ours
+        keep_percent: of the steps behind which a checkpoint stays for good too · percent · ours
         log_every: between log lines · steps · ours
         evaluate_every: between evaluations during training; 0 for one at the end · steps · ours
         document_mask: keep positions from looking into the documents packed before · yes or no · SmolLM
@@ -213,6 +214,7 @@ class TrainingSettings:
     grad_clip: float = 1.0          # largest norm of the gradient · none · SmolLM
     checkpoint_every: int = 2_000   # between checkpoints, of which the last two stay · steps · SmolLM
     keep_every: int = 0             # between checkpoints that stay for good; 0 for none · steps · ours
+    keep_percent: tuple[int,...] = () # of the steps behind which a checkpoint stays for good too · percent · ours
     log_every: int = 10             # between log lines · steps · ours
     evaluate_every: int = 0         # between evaluations during training; 0 for one at the end · steps · ours
     document_mask: bool = False     # keep positions from looking into the documents packed before · yes or no · SmolLM
@@ -222,6 +224,10 @@ class TrainingSettings:
     @property
     def tokens_per_step(self) -> int:
         return self.seq_len * self.micro_batch_size * self.grad_accum_steps * self.data_parallel
+
+    @property
+    def kept_steps(self) -> tuple[int,...]:
+        return tuple(max(1, self.train_steps*p//100) for p in self.keep_percent)
 
 # %% ../nbs/010_settings.ipynb #461257b2
 @dataclass(frozen=True)
@@ -337,13 +343,13 @@ def _shares(text):
 
 def parse_value(
     text:str,        # As it stands in the file
-    kind:typing.Any, # int, float, bool, str, tuple[str, ...] or dict[str, float]
+    kind:typing.Any, # int, float, bool, str, tuple[str, ...], tuple[int, ...] or dict[str, float]
 )->typing.Any:       # The value
     """Text to a typed value; raises `ValueError` where it does not fit.
 
     Args:
         text: As it stands in the file
-        kind: int, float, bool, str, tuple[str, ...] or dict[str, float]
+        kind: int, float, bool, str, tuple[str, ...], tuple[int, ...] or dict[str, float]
 
     Returns:
         The value
@@ -354,7 +360,7 @@ def parse_value(
     if kind in (int, float, str):
         return kind(text)
     if typing.get_origin(kind) is tuple:
-        return tuple(t.strip() for t in text.split(',') if t.strip())
+        return tuple(typing.get_args(kind)[0](t.strip()) for t in text.split(',') if t.strip())
     return _shares(text)
 
 # %% ../nbs/010_settings.ipynb #9bc8fc8c
@@ -373,7 +379,7 @@ def value_text(
         return str(value).lower()
     if isinstance(value, dict):
         return ', '.join(f'{name} {share}' for name, share in value.items())
-    return ', '.join(value) if isinstance(value, tuple) else str(value)
+    return ', '.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 # %% ../nbs/010_settings.ipynb #6db66d02
 def _holds_recipes(path):
@@ -553,6 +559,7 @@ def _checked(key, line):
     return line
 
 _KINDS = dict(int='a whole number', float='a number', bool='true or false',
+              tuple='a list of whole numbers such as "5, 20"',
               dict='pairs such as "name 0.7, other 0.3", each name once')
 
 def _layer(section, depth):
@@ -724,6 +731,8 @@ def _training_problems(t, longest):
     if t.keep_every % t.checkpoint_every:
         yield 'training.keep_every', (f'{t.keep_every} is no multiple of training.checkpoint_every '
                                       f'{t.checkpoint_every}; only checkpoints that are written can be kept')
+    if not all(1 <= p <= 99 for p in t.keep_percent):
+        yield 'training.keep_percent', 'holds a number outside 1 to 99; the checkpoint of the last step stays anyway'
 
 def recipe_problems(
     r:Recipe, # A recipe whose values have the right types

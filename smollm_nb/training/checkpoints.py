@@ -11,7 +11,7 @@ __all__ = ['CheckpointError', 'snapshot', 'save_checkpoint', 'load_checkpoint', 
 
 # %% ../../nbs/training/335_checkpoints.ipynb #b632e84a
 import json, math, platform, re, shutil, threading, time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -181,6 +181,7 @@ def rotate_checkpoints(
     keep_every:int=0, # Steps that are multiples of this stay; 0: none but the last two
     last:int=2,       # This many of the newest stay
     decay_from:int|None=None, # The newest up to this step stays too, for a longer training to go on from
+    keep_at:Collection[int]=(), # These steps stay too
 )->None:
     """Remove checkpoints that are no longer needed.
 
@@ -189,11 +190,12 @@ def rotate_checkpoints(
         keep_every: Steps that are multiples of this stay; 0: none but the last two
         last: This many of the newest stay
         decay_from: The newest up to this step stays too, for a longer training to go on from
+        keep_at: These steps stay too
     """
     found = sorted((p for p in Path(out).glob('step-*') if re.fullmatch(r'step-\d+', p.name)), key=_step)
     before = [p for p in found if decay_from is not None and _step(p) <= decay_from][-1:]
     for p in found[:-last]:
-        if p not in before and not (keep_every and _step(p) % keep_every == 0):
+        if p not in before and _step(p) not in keep_at and not (keep_every and _step(p) % keep_every == 0):
             shutil.rmtree(p)
 
 # %% ../../nbs/training/335_checkpoints.ipynb #c6f3b3ce
@@ -533,7 +535,7 @@ class TrainingRun(RunFolder):
             self.rows.append(row)
             if self.log:
                 self.log.write(row)
-        if self.out and self.due(self.settings.checkpoint_every):
+        if self.out and (self.due(self.settings.checkpoint_every) or self.done in self.settings.keep_at):
             self._save(self.out)
 
     def _save(self, out):
@@ -543,5 +545,5 @@ class TrainingRun(RunFolder):
             state, folder = self.state | dict(step=self.done, tokens_seen=self.tokens), out/f'step-{self.done:07d}'
             def write():
                 save_checkpoint(folder, tensors, state)
-                rotate_checkpoints(out, s.keep_every, decay_from=s.keep_before)
+                rotate_checkpoints(out, s.keep_every, decay_from=s.keep_before, keep_at=s.keep_at)
             self.writer.start(write)

@@ -308,7 +308,7 @@ def disk_bytes(
     """
     from smollm_nb.training.loop import model_config
     t, parameters = recipe.training, parameter_count(model_config(recipe, recipe.tokenizer.vocab_size))
-    kept = 2 + (t.train_steps//t.keep_every if t.keep_every else 0)
+    kept = 2 + len(t.keep_percent) + (t.train_steps//t.keep_every if t.keep_every else 0)
     corpus = source_bytes(recipe)
     tokens = 2*t.tokens_per_step*t.train_steps if corpus is None else corpus
     return int(12*parameters*(kept + 1) + 5*4*parameters + tokens + (corpus or 0))

@@ -262,6 +262,7 @@ class LoopSettings:
         evaluate_every: steps between evaluations; 0 for one at the end
         checkpoint_every: steps between checkpoints, of which the last two stay; 0 for one at the end
         keep_every: steps between checkpoints that stay for good; 0 for none
+        keep_at: steps behind which a checkpoint is written and stays for good too
         keep_before: the newest checkpoint up to this step stays too
         flops_per_token: useful operations, for the MFU; None: not logged
         noted: what else the bytes depend on, for the checkpoints
@@ -277,6 +278,7 @@ class LoopSettings:
     evaluate_every: int = 0 # steps between evaluations; 0 for one at the end
     checkpoint_every: int = 0 # steps between checkpoints, of which the last two stay; 0 for one at the end
     keep_every: int = 0     # steps between checkpoints that stay for good; 0 for none
+    keep_at: tuple[int,...] = () # steps behind which a checkpoint is written and stays for good too
     keep_before: int|None = None # the newest checkpoint up to this step stays too
     flops_per_token: float|None = None # useful operations, for the MFU; None: not logged
     noted: dict[str, Any] = field(default_factory=dict) # what else the bytes depend on, for the checkpoints
@@ -446,7 +448,8 @@ def loop_settings(
     return LoopSettings(
         t.train_steps, lambda step: trapezoid(step, t.train_steps, t.warmup_steps, t.decay_steps, t.learning_rate),
         t.grad_clip, parallel=t.parallel, log_every=t.log_every, evaluate_every=t.evaluate_every,
-        checkpoint_every=t.checkpoint_every, keep_every=t.keep_every, keep_before=t.train_steps - t.decay_steps,
+        checkpoint_every=t.checkpoint_every, keep_every=t.keep_every, keep_at=t.kept_steps,
+        keep_before=t.train_steps - t.decay_steps,
         remedy='lower training.learning_rate or look at these rows of mixture.batch({step}, …)', **kw
     )
 
