@@ -359,6 +359,12 @@ def export(
     print(f'{out}: largest difference to transformers {check_export(out, loaded, tokenizer):.1e}')
 
 # %% ../nbs/830_command_line.ipynb #b228cf87
+def _others(model):
+    "What else can be talked to: the packaged models, and the exports of the runs that lie here."
+    from smollm_nb.model.weights import PACKAGED
+    runs = sorted(p.parent.as_posix() for p in Path('runs').glob('*/exports/hf/config.json'))
+    return [name for name in (*PACKAGED, *runs) if name != model.rstrip('/')]
+
 @app.command()
 def chat(
     model: Model = 'smollm2-135m-instruct',
@@ -381,7 +387,8 @@ def chat(
     elif dtype == 'auto':
         network = in_faster_precision(network)
     talk = Chat(network, tokenizer, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
-    converse(talk, f'{model}, {sum(p.numel() for p in network.parameters()):,} parameters on {device}')
+    name = f'{model}, {sum(p.numel() for p in network.parameters()):,} parameters on {device}'
+    converse(talk, name, others=_others(model))
 
 # %% ../nbs/830_command_line.ipynb #4403b17d
 def _print_trace(found):

@@ -70,7 +70,7 @@ def _answers(run):
 # %% ../nbs/820_report.ipynb #e66a4c5f
 def _beside_stored(name, rows):
     "Rows of questions.json, with the share that a stored run of the same recipe reached where there is one."
-    path = samples('runs')/f'{name}.json'
+    path = samples('results')/f'{name}.json'
     stored = _json(path)['questions'] if path.exists() else []
     reached = {(r['model'], r['questions']): dict(stored=r['value']) for r in stored}
     return [r | reached.get((r['model'], r['questions']), {}) for r in rows]

@@ -349,23 +349,30 @@ def _texts_of(name, step, model, tokenizer, seed):
     answers = ask(model, tokenizer, QUESTIONS)
     yield from (dict(model=name, step=step, prompt=q, text=a) for q, a in zip(QUESTIONS, answers))
 
-def _growth_row(name, step, model, tokenizer):
+def _growth_row(name, step, verdicts):
     "How many of the held-out questions a model answers, and on the topic, with errors."
-    from smollm_nb.evaluation.questions import judged
     from smollm_nb.evaluation.statistics import accuracy
-    found = judged(model, tokenizer, 'held_out')
-    scores = dict(right=found.score(), on_topic=accuracy([float(o) for o in found.on_topic]))
+    scores = {k: accuracy([float(v[k]) for v in verdicts]) for k in ('right', 'on_topic')}
     values = {f'{k}{end}': round(v, 6) for k, score in scores.items() for end, v in zip(('', '_stderr'), score)}
-    return dict(model=name, step=step, n=len(found.questions)) | values
+    return dict(model=name, step=step, n=len(verdicts)) | values
 
 # %% ../nbs/810_run.ipynb #570f6437
-def _write_growth(recipe, run, models, tokenizer, out):
+def _held_out_verdicts(name, model, tokenizer, answers):
+    "Right or not, and on the topic or not: of the answers that are there, else of new ones."
+    from smollm_nb.evaluation.questions import judged
+    own = [r for r in answers if (r['model'], r['questions']) == (name, 'held_out')]
+    if own:
+        return own
+    found = judged(model, tokenizer, 'held_out')
+    return [dict(right=r, on_topic=o) for r, o in zip(found.right, found.on_topic)]
+
+def _write_growth(recipe, run, models, tokenizer, answers, out):
     "texts.json and growth.json: what the model said and knew on its way."
     texts, growth = [], []
     for name, step, model in _moments(recipe, run, models):
         texts += _texts_of(name, step, model, tokenizer, recipe.seed)
         if 'held_out' in recipe.evaluation.questions:
-            growth.append(_growth_row(name, step, model, tokenizer))
+            growth.append(_growth_row(name, step, _held_out_verdicts(name, model, tokenizer, answers)))
     write_json(out/'texts.json', texts)
     write_json(out/'growth.json', growth)
 
@@ -492,7 +499,7 @@ def evaluation_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str
     write_jsonl(out/'answers.jsonl', _with_spans(answers, run))
     write_json(out/'questions.json', list(_question_rows(run, answers, reference)))
     write_json(out/'bits_per_byte.json', _bits_rows(recipe, run, models, tokenizer, progress))
-    _write_growth(recipe, run, models, tokenizer, out)
+    _write_growth(recipe, run, models, tokenizer, answers, out)
     scores = _score_rows(recipe, pairs, out, progress)
     write_json(out/'scores.json', scores)
     return dict(scores=len(scores))

@@ -10,7 +10,7 @@ __all__ = ['FAST_FROM', 'COMMANDS', 'fit_window', 'ChatTokenizer', 'Conversation
 
 # %% ../../nbs/deploy/730_chat.ipynb #9700e5ca
 import contextlib, io, sys, time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from ..files import UserError
@@ -218,6 +218,7 @@ def converse(
     talk:Chat,    # A conversation
     name:str='',  # The model's, for the greeting
     console:'Console|None'=None, # By default the terminal, if there is one
+    others:Sequence[str]=(), # Other models that can be talked to here, for the greeting
 )->None:
     """Talk in a terminal until /exit or Ctrl-D; through a pipe, answer each line.
 
@@ -225,6 +226,7 @@ def converse(
         talk: A conversation
         name: The model's, for the greeting
         console: By default the terminal, if there is one
+        others: Other models that can be talked to here, for the greeting
     """
     from rich.console import Console
     console = console or Console()
@@ -234,6 +236,8 @@ def converse(
         import readline # noqa: F401
     say = partial(console.print, markup=False, highlight=False)
     say(f'{name}: /help lists what can be typed, Ctrl-C ends an answer, Ctrl-D leaves.')
+    if others:
+        say(f'Others that are here: {", ".join(others)}')
     for line in typed_lines('you: '):
         if line.split()[0] == '/exit':
             return
