@@ -469,7 +469,8 @@ def doctor(settings: Settings = None, as_json: Json = False)->None:
         print(json.dumps(dict(machine=parts, recipes=rows)))
     elif rows:
         _print_table(rows, False)
-    if broken or any(r['recipe'] == 'laptop' and r['fits'] != 'yes' for r in rows):
+    unread = any(row['part'] == 'prose' and row['found'] == MISSING for row in parts) # laptop would refuse to begin
+    if broken or unread or any(r['recipe'] == 'laptop' and r['fits'] != 'yes' for r in rows):
         raise typer.Exit(1)
 
 # %% ../nbs/830_command_line.ipynb #64b78194
