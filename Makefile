@@ -80,7 +80,7 @@ docs: .venv/.docs $(VENDOR)/.done
 	@echo "open _site/index.html (diagrams need http: $(BIN)/python -m http.server -b 127.0.0.1 -d _site)"
 
 site-test: .venv/.test docs/_tools/axe.min.js
-	$(BIN)/python -m pytest -n $(WORKERS) docs/test_site.py
+	$(BIN)/python -m pytest -n $(WORKERS) docs/test_site.py docs/test_report.py
 
 docs/_tools/axe.min.js:
 	mkdir -p docs/_tools

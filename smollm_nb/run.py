@@ -550,7 +550,7 @@ def _corpus_inputs(recipe):
     "What the corpus reads besides installed modules: benchmark items to avoid, pages, scores, texts, the reader's own."
     c, patterns = recipe.corpus, ['benchmarks/*.jsonl']
     if 'hub' not in c.sources:
-        patterns += ['pages/pages*.jsonl', 'pages/html', 'python_scores/python_scores.jsonl']
+        patterns += ['pages/pages*.jsonl', 'pages/html', 'edu_head/head.json', 'python_scores/python_scores.jsonl']
         patterns += ['cosmopedia/cosmopedia.jsonl'] if c.writer == 'sample' else ['topics/topics.jsonl']
     if 'subjects' in c.sources:
         patterns += ['subjects/pieces.jsonl', 'subjects/questions.jsonl']

@@ -246,6 +246,21 @@ def _row(name, pair, n, peer, repeats, unit='tokens/s'):
         else Measurement(name, unit, n / a, n / b, peer, 'higher', n, versions)
     )
 
+
+# %% ../../nbs/benchmarks/920_inference.ipynb #6be2ab87
+def _batch64_rows(model, fast, theirs, short, new_tokens, repeats):
+    "Sixty-four texts at once, against transformers and against what the machine's matrix products allow."
+    from smollm_nb.machine import measure_matrix_rate
+    pair = decode_pair(fast, theirs, _random_prompts(model.config, 64, 32), new_tokens)
+    row = _row(f'batch64_{short}', pair, 64*new_tokens, 'transformers', repeats)
+    yield row
+    weights = sum(w.numel() for n, w in model.named_parameters() if w.ndim == 2 and 'embed' not in n)
+    if model.config.tie_word_embeddings:
+        weights += model.model.embed_tokens.weight.numel()
+    peak = measure_matrix_rate(str(model.dtype).removeprefix('torch.'))/(2*weights)
+    yield Measurement(f'batch64_{short}_peak', 'tokens/s', row.ours, peak, 'matrix products', 'higher',
+                      64*new_tokens, row.versions)
+
 def _transformers_rows(model, dtype, new_tokens, prompt_tokens, repeats):
     "Rows of one precision against transformers."
     from smollm_nb.model.kernels import FastLM
@@ -254,15 +269,11 @@ def _transformers_rows(model, dtype, new_tokens, prompt_tokens, repeats):
     a, b = (f() for f in pair)
     _same(f'decode_{short}', a == b if dtype == 'float32' else len(a[0]) == len(b[0]))
     yield _row(f'decode_{short}', pair, new_tokens, 'transformers', repeats)
+    yield from _batch64_rows(model, fast, theirs, short, new_tokens, max(repeats//2, 1))
     if dtype != 'float32':
         return
-    yield _row(
-        'decode_batch16',
-        decode_pair(fast, theirs, _random_prompts(model.config, 16, 32), new_tokens),
-        16 * new_tokens,
-        'transformers',
-        repeats,
-    )
+    pair = decode_pair(fast, theirs, _random_prompts(model.config, 16, 32), new_tokens)
+    yield _row('decode_batch16', pair, 16*new_tokens, 'transformers', repeats)
     pair = prefill_pair(fast, theirs, _random_prompts(model.config, 1, prompt_tokens))
     _same('prefill_512', (pair[0]() - pair[1]()).abs().max() < 1e-3)
     yield _row('prefill_512', pair, prompt_tokens, 'transformers', repeats)
@@ -303,7 +314,7 @@ def inference_measurements(
     prompt_tokens:int=512,   # Tokens of the prompt that is read
     repeats:int=3,           # Of each pair
 )->Iterator[Measurement]:    # Iterator of `Measurement`
-    """load, decode_f32, decode_batch16, prefill_512, decode_bf16, and those against llama.cpp.
+    """load, decode_f32, batch64_f32, decode_batch16, prefill_512, the same in bf16, and those against llama.cpp.
 
     Args:
         path: A .gguf file; None: the packaged SmolLM2-135M-Instruct

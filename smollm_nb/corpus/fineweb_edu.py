@@ -7,8 +7,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/corpus/fineweb_edu.html.md"""
 # %% auto #0
 __all__ = ['EDU_LADDER', 'ENCODER_WHEEL', 'ALPHAS', 'edu_prompt', 'ScoreReplyError', 'parse_score', 'encoder_folder', 'Encoder',
            'scored_pages', 'confusion', 'cohen_kappa', 'annotate', 'ScoreHead', 'fit_head', 'stratified_folds',
-           'cross_predict', 'f1', 'macro_f1', 'choose_alpha', 'bootstrap_interval', 'train_edu_head', 'EduStep',
-           'edu_steps']
+           'cross_predict', 'f1', 'macro_f1', 'choose_alpha', 'bootstrap_interval', 'scored_prose', 'train_edu_head',
+           'load_edu_head', 'EduStep', 'edu_steps']
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #b4f91453
 import importlib.metadata, json, re
@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 import numpy as np
+from .prose import KINDS_OF_PROSE, PROSE_PATH, prose_documents
 from ..files import UserError, atomic_write, read_jsonl, samples, needs
 with needs('corpus'):
     from datatrove.data import Document
@@ -175,14 +176,18 @@ class Encoder:
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #6170da8f
 def scored_pages(
+    name:str='pages', # Folder of data_samples/: 'pages', or 'corners', where length and type mislead
 )->list[dict[str, Any]]: # The rows of the pages' index (file, url, score, …) with the key `text` added
-    """The sample pages as text with their scores.
+    """Invented pages as text with their scores.
+
+    Args:
+        name: Folder of data_samples/: 'pages', or 'corners', where length and type mislead
 
     Returns:
         The rows of the pages' index (file, url, score, …) with the key `text` added
     """
     from smollm_nb.corpus.web import extract_text
-    folder = samples('pages')
+    folder = samples(name)
     rows = [row for index in sorted(folder.glob('pages*.jsonl')) for row in read_jsonl(index)]
     return [row | dict(text=extract_text((folder/'html'/row['file']).read_bytes())) for row in rows]
 
@@ -466,24 +471,52 @@ def bootstrap_interval(
     draws = [measure(*(a[i] for a in arrays)) for i in rng.integers(0, n, (times, n))]
     return tuple(float(q) for q in np.quantile(draws, (.025, .975)))
 
-# %% ../../nbs/corpus/150_fineweb_edu.ipynb #42db7d5b
-def train_edu_head(
-)->ScoreHead: # Fitted to all sample pages
-    """The educational scorer of web pages.
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #e942fc5e
+def scored_prose(
+    folder:str|Path=PROSE_PATH, # Holds the packages
+)->list[dict[str, Any]]: # score, score_2, reason, file (the page's id), kind and text
+    """Pages of real prose with their scores; a package that is missing is a `SourceError` with the remedy.
+
+    Args:
+        folder: Holds the packages
 
     Returns:
-        Fitted to all sample pages
+        score, score_2, reason, file (the page's id), kind and text
     """
-    pages = scored_pages()
+    texts = {d.id: d.text for d in prose_documents(list(KINDS_OF_PROSE), folder, most=18)}
+    return [dict(score=r['score'], score_2=r['score_2'], reason=r['reason'], file=r['id'], kind=r['id'].split('/')[1],
+                 text=texts[r['id']]) for r in read_jsonl(samples('prose_scores', 'prose_scores.jsonl'))]
+
+# %% ../../nbs/corpus/150_fineweb_edu.ipynb #42db7d5b
+def train_edu_head(
+    pages:Sequence[dict[str, Any]], # With `text` and `score`, as of `scored_pages` and `scored_prose`
+)->ScoreHead: # Fitted to all of them
+    """An educational scorer of web pages.
+
+    Args:
+        pages: With `text` and `score`, as of `scored_pages` and `scored_prose`
+
+    Returns:
+        Fitted to all of them
+    """
     X, y = Encoder().embed([p['text'] for p in pages]), np.array([p['score'] for p in pages])
     return fit_head(X, y, choose_alpha(X, y))
+
+def load_edu_head(
+)->ScoreHead: # Fitted to the pages and the real prose
+    """The educational scorer that a run uses.
+
+    Returns:
+        Fitted to the pages and the real prose
+    """
+    return ScoreHead.load(samples('edu_head', 'head.json'))
 
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #f01d3b62
 class EduStep(BaseFilter):
     """Score documents in batches; keep those whose whole score reaches the threshold.
 
     Args:
-        head: From `train_edu_head`
+        head: From `load_edu_head`
         threshold: Smallest `int_score` that is kept (published: 3)
         label: Name in the drop reason
         max_chars: Score this many characters from the start; None for as many as the encoder reads
@@ -492,7 +525,7 @@ class EduStep(BaseFilter):
     """
     name = '🎓 Educational score'
     def __init__(self,
-        head:ScoreHead,        # From `train_edu_head`
+        head:ScoreHead,        # From `load_edu_head`
         threshold:int=3,       # Smallest `int_score` that is kept (published: 3)
         label:str='edu_score', # Name in the drop reason
         max_chars:int|None=None, # Score this many characters from the start; None for as many as the encoder reads
@@ -542,14 +575,14 @@ class EduStep(BaseFilter):
 # %% ../../nbs/corpus/150_fineweb_edu.ipynb #38af4366
 def edu_steps(
     dropped_folder:str|Path, # Parent of the bins of dropped pages
-    head:ScoreHead|None=None, # From `train_edu_head`; None fits it now
+    head:ScoreHead|None=None, # As of `train_edu_head`; None for `load_edu_head`
     threshold:int=3,    # Smallest `int_score` that is kept (published: 3)
 )->list['EduStep']:     # One pipeline step
     """The educational filter for web pages with its bin.
 
     Args:
         dropped_folder: Parent of the bins of dropped pages
-        head: From `train_edu_head`; None fits it now
+        head: As of `train_edu_head`; None for `load_edu_head`
         threshold: Smallest `int_score` that is kept (published: 3)
 
     Returns:
@@ -558,4 +591,4 @@ def edu_steps(
     with needs('corpus'):
         from datatrove.pipeline.writers import JsonlWriter
     writer = JsonlWriter(f'{dropped_folder}/edu_score', compression='zstd')
-    return [EduStep(train_edu_head() if head is None else head, threshold, exclusion_writer=writer)]
+    return [EduStep(load_edu_head() if head is None else head, threshold, exclusion_writer=writer)]

@@ -43,15 +43,15 @@ def held_out(
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #53900e29
 def _heads(folder:CorpusFolder)->dict:
-    "Both educational scorers, fitted once and kept as JSON."
-    from smollm_nb.corpus.fineweb_edu import ScoreHead, train_edu_head
+    "Both educational scorers, kept as JSON: the one of pages comes with the project, the one of code is fitted here."
+    from smollm_nb.corpus.fineweb_edu import ScoreHead, load_edu_head
     from smollm_nb.corpus.python_edu import train_python_head
     heads = {}
-    for name, fit in (('edu', train_edu_head), ('python', train_python_head)):
+    for name, make in (('edu', load_edu_head), ('python', train_python_head)):
         path = folder.head(name)
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            fit().save(path)
+            make().save(path)
         heads[name] = ScoreHead.load(path)
     return heads
 
@@ -124,28 +124,44 @@ def _hub_row(name:str, r:Row)->Row:
     return dict(text=r['text'], id=r['id'], metadata=m | dict(source=source))
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #5f01a6a3
-def _prompts(recipe:Recipe, pages:Iterable[tuple[str,str]]):
+def _prompts(recipe:Recipe, folder:CorpusFolder):
+    "From topics and the pages just kept."
     from smollm_nb.corpus.cosmopedia import plan_prompts
     from smollm_nb.corpus.search import TopicIndex
     from smollm_nb.corpus.topics import choose_topics, load_topics
+    from smollm_nb.corpus.web import mask_pii
     c = recipe.corpus
+    pages = ((r['id'], mask_pii(r['text'])) for r in read_rows(folder.work/'fineweb-edu-dedup'))
     return plan_prompts(
         choose_topics(load_topics(), c.topics, recipe.seed), TopicIndex.build(pages), recipe.seed, c.written_documents,
         c.pages_per_topic
     )
 
-def _write_cosmopedia(recipe:Recipe, pages:Iterable[tuple[str,str]], path:Path)->None:
-    "Let the packaged model, or the model on a server, write from topics and pages."
-    from smollm_nb.corpus.writing import write_documents, write_with_server
+def _by_packaged_model(recipe:Recipe, prompts:Sequence, path:Path, progress:bool)->None:
+    import torch
+    from smollm_nb.corpus.writing import SMALL_WRITER, write_documents
+    from smollm_nb.machine import packs
     from smollm_nb.model import load_model
     model, tokenizer = load_model('smollm2-135m-instruct')
-    if recipe.corpus.writer == 'packaged':
-        write_documents(model.to(recipe.device), tokenizer, _prompts(recipe, pages), path, seed=recipe.seed)
+    # not timed: a run that goes on after a kill must write in the precision that it began in
+    half = recipe.device != 'cpu' or packs('bfloat16')
+    model = model.to(recipe.device, torch.bfloat16 if half else torch.float32)
+    write_documents(model, tokenizer, prompts, path, 32, seed=recipe.seed, progress=progress, **SMALL_WRITER)
+
+def _write_cosmopedia(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
+    "Let the recipe's writer write from topics and pages, unless it has done so."
+    path, writer = folder.work/'written.jsonl', recipe.corpus.writer
+    if writer == 'sample' or 'hub' in recipe.corpus.sources or path.exists():
         return
-    address, name = recipe.corpus.writer.split()
+    prompts = _prompts(recipe, folder)
+    if writer == 'packaged':
+        return _by_packaged_model(recipe, prompts, path, progress)
+    from smollm_nb.corpus.writing import write_with_server
+    from smollm_nb.model import load_tokenizer
+    address, name = writer.split()
     write_with_server(
-        address, name, _prompts(recipe, pages), path, tokenizer, seed=recipe.seed,
-        api_key=os.environ.get('OPENAI_API_KEY')
+        address, name, prompts, path, load_tokenizer('smollm2-135m-instruct'), seed=recipe.seed,
+        api_key=os.environ.get('OPENAI_API_KEY'), progress=progress
     )
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #3f93faa0
@@ -157,17 +173,14 @@ def _check_writer(writer:str)->None:
         )
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #b9ff3f7c
-def _cosmopedia(recipe:Recipe, pages:Iterable[tuple[str,str]], work:Path)->Iterator[Row]:
+def _cosmopedia(recipe:Recipe, work:Path)->Iterator[Row]:
     "Texts by a language model: the committed sample, or written anew."
-    c, path = recipe.corpus, samples('cosmopedia', 'cosmopedia.jsonl')
+    c = recipe.corpus
     if 'hub' in c.sources:
         for r in read_rows(work/'cosmopedia-v2'):
             yield dict(id=r['id'], text=r['text'], source='hub', **r['metadata'])
         return
-    if c.writer != 'sample':
-        path = work/'written.jsonl'
-        if not path.exists():
-            _write_cosmopedia(recipe, pages, path)
+    path = samples('cosmopedia', 'cosmopedia.jsonl') if c.writer == 'sample' else work/'written.jsonl'
     yield from written_rows('cosmopedia', path)
     if 'subjects' in c.sources:
         yield from written_rows('rewritings', samples('cosmopedia', 'rewritings.jsonl.zst'))
@@ -175,7 +188,6 @@ def _cosmopedia(recipe:Recipe, pages:Iterable[tuple[str,str]], work:Path)->Itera
 
 def _rows(name:str, recipe:Recipe, folder:CorpusFolder)->Iterator[tuple[Row,str]]:
     "What the steps so far left of a data set: rows in the hub's columns, each with the name of what it quotes."
-    from smollm_nb.corpus.web import mask_pii
     if name in FROM_SUBJECTS:
         for r in subjects.piece_rows() if name == 'subjects' else subjects.conversation_rows():
             yield r, r['id']
@@ -184,8 +196,7 @@ def _rows(name:str, recipe:Recipe, folder:CorpusFolder)->Iterator[tuple[Row,str]
         for r in read_rows(folder.work/name):
             yield _hub_row(name, r), r['metadata'].get('module', r['id'])
         return
-    pages = ((r['id'], mask_pii(r['text'])) for r in read_rows(folder.work/'fineweb-edu-dedup'))
-    for r in _cosmopedia(recipe, pages, folder.work):
+    for r in _cosmopedia(recipe, folder.work):
         yield r, r['seed_data'] if r['source'] == 'rewritings' else r['id']
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #724ac98a
@@ -378,6 +389,7 @@ def build_corpus(
     folder = CorpusFolder(Path(out))
     folder.work.mkdir(parents=True, exist_ok=True)
     _scored(recipe, folder, progress)
+    _write_cosmopedia(recipe, folder, progress)
     decontaminator = Decontaminator(benchmark_texts, recipe.corpus.overlap_ngram, recipe.corpus.overlap_ratio)
     counts = count_steps(folder, last=False)
     names = [*DATASETS, *(FROM_SUBJECTS if 'subjects' in recipe.corpus.sources else ())]

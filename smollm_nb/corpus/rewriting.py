@@ -174,11 +174,13 @@ class Rewriting:
         unit: which of its units
         style: key of `STYLES`
         text: what was written
+        turn: how often the pieces were written in this style before
     """
     piece: int # place of the seed in `load_pieces()`
     unit: int  # which of its units
     style: str # key of `STYLES`
     text: str  # what was written
+    turn: int = 0 # how often the pieces were written in this style before
 
 def rewrite(
     model:'LanguageModel',      # Tuned for chat
@@ -188,6 +190,8 @@ def rewrite(
     seed:int=0,                 # Unit i of the sorted ones uses seed + i
     temperature:float=0.4,      # Higher: more varied, less faithful
     batch:int=512,              # Units that are handed over at a time
+    turn:int=0,                 # Noted in the rewritings; give each turn a seed of its own
+    rows:int=64,                # Units that are written side by side; a GPU takes 512
 )->Iterator[Rewriting]:         # Sorted by the length of their units
     """Let a model write units anew.
 
@@ -199,6 +203,8 @@ def rewrite(
         seed: Unit i of the sorted ones uses seed + i
         temperature: Higher: more varied, less faithful
         batch: Units that are handed over at a time
+        turn: Noted in the rewritings; give each turn a seed of its own
+        rows: Units that are written side by side; a GPU takes 512
 
     Returns:
         Sorted by the length of their units
@@ -212,33 +218,40 @@ def rewrite(
         most = int(1.15*lengths[order[start:start + batch][-1]]) + 10
         asked = [chat_prompt([dict(role='user', content=text)], system=STYLES[style][1]) for _, _, text in part]
         answers = generate_batch(model, tokenizer, asked, most, temperature, top_p=0.95, top_k=50,
-                                 seed=seed + start, batch_size=64)
+                                 seed=seed + start, batch_size=rows)
         for (piece, unit, _), answer in zip(part, answers):
-            yield Rewriting(piece, unit, style, answer)
+            yield Rewriting(piece, unit, style, answer, turn)
 
 # %% ../../nbs/corpus/132_rewriting.ipynb #67af7210
+def _says_something(text, seed, said):
+    "Whether a rewriting is new: no copy of its seed and nothing that was kept before; notes it."
+    if not text or text in said or sequences(text, 5) <= sequences(seed, 5):
+        return False
+    said.add(text)
+    return True
+
 def rewritten_documents(
-    rewritings:Iterable[Rewriting], # Of one pass over the pieces
+    rewritings:Iterable[Rewriting], # Of the pieces, in any styles and turns
     tokenizer:'TextTokenizer', # The writer's, for `token_length`
     least:int=30,              # Words of a text that is kept
 )->Iterator[dict[str, Any]]:   # Rows of the hub's `cosmopedia-v2`
-    """What the filter leaves of each piece in each style, its units in their order.
+    """What the filter leaves of each piece in each style and turn, its units in their order; nothing twice, no copies.
 
     Args:
-        rewritings: Of one pass over the pieces
+        rewritings: Of the pieces, in any styles and turns
         tokenizer: The writer's, for `token_length`
         least: Words of a text that is kept
 
     Returns:
         Rows of the hub's `cosmopedia-v2`
     """
-    pieces, texts = load_pieces(), dict[tuple[int, str], list[Rewriting]]()
+    pieces, texts, said = load_pieces(), dict[tuple[int, int, str], list[Rewriting]](), set[str]()
     for r in rewritings:
-        texts.setdefault((r.piece, r.style), []).append(r)
-    for (piece, style), found in sorted(texts.items()):
+        texts.setdefault((r.piece, r.turn, r.style), []).append(r)
+    for (piece, _, style), found in sorted(texts.items()):
         seeds = units(pieces[piece].text)
-        kept = [keep_faithful(r.text, seeds[r.unit])[0] for r in sorted(found, key=lambda r: r.unit)]
-        text = '\n\n'.join(k for k in kept if k)
+        kept = [(keep_faithful(r.text, seeds[r.unit])[0], seeds[r.unit]) for r in sorted(found, key=lambda r: r.unit)]
+        text = '\n\n'.join(k for k, seed in kept if _says_something(k, seed, said))
         if len(text.split()) >= least:
             yield dict(prompt=STYLES[style][1], text=text, token_length=len(tokenizer.encode(text)),
                        audience=STYLES[style][0], format=f'rewritten_{style}', seed_data=f'subjects/{piece:05d}')
