@@ -1,4 +1,4 @@
-"""One page that stands alone: what was kept, what was learned, what it cost
+"""One page without a server: what was kept, what was learned, what it cost, and where its words come from
 
 Docs: https://smollm-nb.github.io/smollm-nb/report.html.md"""
 
@@ -484,6 +484,7 @@ img { max-width: 100%; height: auto; background: white; border-radius: 6px; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); color: var(--ink); padding: .8rem;
   border-radius: 6px; }
 details { margin: .5rem 0; }
+textarea { width: 100%; box-sizing: border-box; font: inherit; }
 </style></head><body><main>
 '''
 
@@ -679,6 +680,7 @@ function lookUp(text, texts, least = 4, most = 3) {
 _SHOW = r'''
 async function load() {
   if (window.texts) return window.texts;
+  if (!('DecompressionStream' in window)) throw new Error('this browser is too old to unpack the texts');
   const script = document.createElement('script');
   script.src = 'report_texts.js';
   await new Promise((done, failed) => {
@@ -686,7 +688,8 @@ async function load() {
     script.onerror = () => failed(new Error('report_texts.js is not beside this page'));
     document.head.append(script);
   });
-  const bytes = Uint8Array.from(atob(packed), c => c.charCodeAt(0));
+  if (!window.packed) throw new Error('report_texts.js is damaged; run the report again');
+  const bytes = Uint8Array.from(atob(window.packed), c => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
   return window.texts = JSON.parse(await new Response(stream).text());
 }
@@ -709,7 +712,7 @@ function show(text, spans) {
     const piece = text.slice(a, b), k = owner[a];
     line.append(...k < 0 ? [piece] : [marked(piece, k), element('sup', String(k + 1))]);
   }
-  if (!spans.length) parts.push(element('p', 'No passage of four words or more stands in what was read.'));
+  if (!spans.length) parts.push(element('p', 'No passage of four words or more stands in them.'));
   spans.forEach((s, k) => {
     const list = element('ul', ...s.sources.map(([t, a, b]) => element('li', `${t[0]} ${t[1]}: `,
       t[2].slice(Math.max(0, a - 90), a), marked(t[2].slice(a, b), k), t[2].slice(b, b + 90))));
@@ -721,13 +724,14 @@ function show(text, spans) {
 
 # %% ../nbs/820_report.ipynb #0c6a6302
 _LOOKUP = '''{% if lookup %}<h2>Where do the words of a text come from?</h2>
-<p>Its longest passages that stand, word for word, in what this model read are marked, with documents that hold them.
+<p>Its longest passages that stand, word for word, in the documents of this run are marked, with documents that hold
+them; how much of each data set the model read, the mixture says.
 The texts are read from <code>report_texts.js</code> beside this page ({{ '%.1f' % (lookup/1e6) }} MB);
 nothing leaves this machine. <code>smollm-nb trace RUN "text"</code> answers the same in a terminal.</p>
 <form id="look"><label for="text">A text, such as an answer</label><br>
 <textarea id="text" rows="3" maxlength="4000">{{ (s.answers|map(attribute='answer')|first) or '' }}</textarea>
 <p><button>Look it up</button></p></form>
-<div id="found" role="status"></div>
+<div id="found" role="status"><noscript>The box needs JavaScript.</noscript></div>
 <script>
 const COLOURS = {{ colours|tojson }};
 ''' + _LOOK + _SHOW + '''
@@ -735,6 +739,7 @@ document.getElementById('look').addEventListener('submit', async event => {
   event.preventDefault();
   const found = document.getElementById('found'), text = document.getElementById('text').value.normalize('NFC');
   found.replaceChildren('Looking …');
+  await new Promise(done => setTimeout(done, 30)); // so that the line is drawn
   try {
     const texts = await load();
     found.replaceChildren(...show(text, lookUp(text, texts)));
@@ -767,7 +772,7 @@ def texts_script(
         if length > MOST_TEXT:
             return None
     packed = gzip.compress(json.dumps(rows, ensure_ascii=False).encode(), mtime=0)
-    return f"const packed = '{base64.b64encode(packed).decode()}';\n"
+    return f"window.packed = '{base64.b64encode(packed).decode()}';\n"
 
 # %% ../nbs/820_report.ipynb #4cc8828a
 _COSTS = '''<h2>Time and memory</h2>

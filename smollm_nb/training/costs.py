@@ -230,11 +230,11 @@ def _module_bytes(names):
     return sum(len(document.text) for document in python_files(names, SetAside()))
 
 MANY_PAGES, PAGE_BYTES = 1500, 3500 # of a kind of prose, on average
-PROSE_WORK = 5 # times the work of other bytes: nearly every page of prose gets as far as the educational score
+PROSE_WORK = 5 # times the work of other bytes: most pages of prose get as far as the educational score
 
 def _prose_bytes(c): return len(c.prose)*(c.prose_pages or MANY_PAGES)*PAGE_BYTES if 'prose' in c.sources else 0
 
-WRITING_WORK = 300_000 # a text of the packaged model takes as long as so many bytes on one core
+WRITING_WORK = 300_000 # a text of the packaged model takes as long as so many bytes with one worker
 
 def _writing_work(c): return WRITING_WORK*c.written_documents if c.writer == 'packaged' else 0
 
