@@ -51,8 +51,8 @@ def test_lookup(browser, tmp_path):
     page.fill('#text', '<b>x</b> & y')
     page.keyboard.press('Tab')
     page.keyboard.press('Enter')
-    page.wait_for_function("document.querySelector('#found mark').textContent.includes('x')")
-    assert page.locator('#found mark').first.text_content() == 'b>x</b> & y'  # from the first word to the last
+    # marked from the first word to the last; while it looks there is no mark
+    page.wait_for_function("document.querySelector('#found mark')?.textContent === 'b>x</b> & y'")
     assert page.locator('#found b').count() == 0
     page.fill('#text', 'nothing of it')
     page.keyboard.press('Tab')
