@@ -677,7 +677,7 @@ function lookUp(text, texts, least = 4, most = 3) {
 '''
 
 # %% ../nbs/820_report.ipynb #c7095f0e
-_SHOW = r'''
+_LOAD = r'''
 async function load() {
   if (window.texts) return window.texts;
   if (!('DecompressionStream' in window)) throw new Error('this browser is too old to unpack the texts');
@@ -693,6 +693,10 @@ async function load() {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
   return window.texts = JSON.parse(await new Response(stream).text());
 }
+'''
+
+# %% ../nbs/820_report.ipynb #9bdf207c
+_SHOW = r'''
 function element(tag, ...inside) {
   const e = document.createElement(tag);
   e.append(...inside);
@@ -734,7 +738,7 @@ nothing leaves this machine. <code>smollm-nb trace RUN "text"</code> answers the
 <div id="found" role="status"><noscript>The box needs JavaScript.</noscript></div>
 <script>
 const COLOURS = {{ colours|tojson }};
-''' + _LOOK + _SHOW + '''
+''' + _LOOK + _LOAD + _SHOW + '''
 document.getElementById('look').addEventListener('submit', async event => {
   event.preventDefault();
   const found = document.getElementById('found'), text = document.getElementById('text').value.normalize('NFC');
@@ -824,6 +828,7 @@ def render(
                 lookup=lookup, colours=COLOURS, total=sum(r['seconds'] for r in summary['stages']))
     )
 
+# %% ../nbs/820_report.ipynb #4267f775
 def write_report(
     run:str|Path, # The run's folder, every stage done
 )->dict[str, Any]: # The summary
@@ -844,6 +849,7 @@ def write_report(
     with atomic_write(run/'run.json') as f:
         json.dump(summary, f, indent=1, sort_keys=True, ensure_ascii=False)
     for name, text in (('report_texts.js', script), ('report.html', page)):
-        with atomic_write(run/name) as f:
-            f.write(text)
+        if text: # no script, no box
+            with atomic_write(run/name) as f:
+                f.write(text)
     return summary
