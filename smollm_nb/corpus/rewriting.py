@@ -209,15 +209,16 @@ def rewrite(
     Returns:
         Sorted by the length of their units
     """
-    from smollm_nb.model.batching import generate_batch
+    from smollm_nb.model.batching import batch_writer, generate_batch
     from smollm_nb.model.tokenizer import chat_prompt
     lengths = [len(tokenizer.encode(text)) for _, _, text in seeds]
     order = sorted(range(len(seeds)), key=lambda i: lengths[i])
+    writer = batch_writer(model, int(1.15*sum(lengths))//rows)
     for start in range(0, len(order), batch):
         part = [seeds[i] for i in order[start:start + batch]]
         most = int(1.15*lengths[order[start:start + batch][-1]]) + 10
         asked = [chat_prompt([dict(role='user', content=text)], system=STYLES[style][1]) for _, _, text in part]
-        answers = generate_batch(model, tokenizer, asked, most, temperature, top_p=0.95, top_k=50,
+        answers = generate_batch(writer, tokenizer, asked, most, temperature, top_p=0.95, top_k=50,
                                  seed=seed + start, batch_size=rows)
         for (piece, unit, _), answer in zip(part, answers):
             yield Rewriting(piece, unit, style, answer, turn)

@@ -110,15 +110,16 @@ def write_documents(
     Returns:
         Funnel: 'prompts', then each drop_reason with its count, then 'kept'
     """
-    from smollm_nb.model.batching import generate_batch
+    from smollm_nb.model.batching import batch_writer, generate_batch
     from smollm_nb.model.tokenizer import chat_prompt
     how: dict[str, Any] = dict(
         max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k,
         repetition_penalty=repetition_penalty
     )
+    writer = batch_writer(model, len(prompts)*max_new_tokens//batch_size)
     def answer(start, batch):
         asked = [chat_prompt([dict(role='user', content=p.prompt)], system=SYSTEM) for p in batch]
-        return generate_batch(model, tokenizer, asked, seed=seed + start, batch_size=batch_size, **how)
+        return generate_batch(writer, tokenizer, asked, seed=seed + start, batch_size=batch_size, **how)
     return _write(
         answer, prompts, out_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens),
         [how, min_tokens, seed, _model_hash(model)], progress
