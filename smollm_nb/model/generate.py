@@ -34,7 +34,10 @@ def penalize(
     Returns:
         (B, V)
     """
-    return torch.where(seen, torch.where(logits > 0, logits/penalty, logits*penalty), logits)
+    changed, places = logits.clone(), seen.nonzero(as_tuple=True) # a few hundred of fifty thousand
+    x = logits[places]
+    changed[places] = torch.where(x > 0, x/penalty, x*penalty)
+    return changed
 
 def candidates(
     logits:Tensor,     # (B, V)
@@ -54,8 +57,8 @@ def candidates(
         probabilities (B, C), largest first, and their token ids (B, C)
     """
     V = logits.shape[-1]
-    best, ids = (logits / temperature).topk(min(top_k or V, V))
-    p = best.softmax(-1)
+    best, ids = logits.topk(min(top_k or V, V))
+    p = (best / temperature).softmax(-1)
     p = p.masked_fill(p.cumsum(-1) - p >= top_p, 0.) # a token stays if those before it have not reached top_p
     return p / p.sum(-1, keepdim=True), ids
 
