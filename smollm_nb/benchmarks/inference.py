@@ -421,7 +421,7 @@ def _transformers_rows(model, dtype, new_tokens, prompt_tokens, repeats):
     a, b = (f() for f in pair)
     _same(f'decode_{short}', a == b if dtype == 'float32' else len(a[0]) == len(b[0]))
     yield _row(f'decode_{short}', pair, new_tokens, 'transformers', repeats)
-    yield from _batch64_rows(model, fast, theirs, short, new_tokens, max(repeats//2, 1))
+    yield from _batch64_rows(model, fast, theirs, short, new_tokens, repeats)
     if dtype != 'float32':
         return
     pair = decode_pair(fast, theirs, _random_prompts(model.config, 16, 32), new_tokens)

@@ -603,7 +603,9 @@ WRITTEN_DOWN = 6 # operations from which on compiled code computes a number once
 
 @cache
 def _compiled_rows():
-    return torch.compile(rows_step, fullgraph=True, options=dict(realize_opcount_threshold=WRITTEN_DOWN))
+    # the sizes of thirty layers' intermediate results need not be checked again at every token
+    how: dict[str, Any] = dict(realize_opcount_threshold=WRITTEN_DOWN, size_asserts=False)
+    return torch.compile(rows_step, fullgraph=True, options=how)
 
 # %% ../../nbs/model/270_kernels.ipynb #4fe0f296
 def _view(module, classes):
