@@ -208,7 +208,7 @@ ROOM = 256 # a compiled step knows the cache by its size: its space for tokens i
 
 def _cache(model, rows, room, batch_size):
     "An empty cache; for a compiled step one of the few sizes that other batches have too."
-    if getattr(model, 'compiled', False):
+    if getattr(model, 'row_weights', None):
         rows, room = batch_size, math.ceil(room/ROOM)*ROOM
     return RaggedCache(model.config, min(rows, batch_size), room, model.dtype, model.device)
 
@@ -248,13 +248,13 @@ COMPILING = 1000 # steps that bring in what a compilation takes
 
 def batch_writer(
     model:LanguageModel, # A `SmolLM` is packed; anything else comes back as it is
-    steps:int,  # How many are ahead, at most
+    steps:int,  # About how many are ahead
 )->Any:         # What `generate_batch` takes, to be used for all of them
     """A model for writing many texts, with a compiled step if it is worth it.
 
     Args:
         model: A `SmolLM` is packed; anything else comes back as it is
-        steps: How many are ahead, at most
+        steps: About how many are ahead
 
     Returns:
         What `generate_batch` takes, to be used for all of them
@@ -273,9 +273,9 @@ def generate_batch(
     repetition_penalty:float=1., # As in `generate`
     stop:Sequence[str]=(),  # As in `generate`
     seed:int|None=None,     # Prompt i uses seed + i; None for new random numbers
-    batch_size:int=16,      # Texts written side by side
+    batch_size:int=16,      # Texts written side by side; a compiled `FastLM` keeps space for all of them
 )->list[str]:               # One continuation per prompt
-    """Continue many prompts; each text is the one that `generate` would write.
+    """Continue many prompts; each text is the one that `generate` would write. On a CPU the process keeps what it frees.
 
     Args:
         model: `SmolLM` or `FastLM`; a model of transformers writes its texts one by one
@@ -288,7 +288,7 @@ def generate_batch(
         repetition_penalty: As in `generate`
         stop: As in `generate`
         seed: Prompt i uses seed + i; None for new random numbers
-        batch_size: Texts written side by side
+        batch_size: Texts written side by side; a compiled `FastLM` keeps space for all of them
 
     Returns:
         One continuation per prompt
@@ -307,7 +307,7 @@ def generate_batch(
     for i, (prompt, s) in enumerate(zip(prompts, seeds)):
         ids, room = prompt_ids(model, tokenizer, prompt)
         rows.append(_Row(i, ids, uniforms(s, min(max_new_tokens, room)), TextStream(tokenizer, stop)))
-    steps = sum(len(row.numbers) for row in rows)//batch_size
+    steps = sum(len(row.numbers) for row in rows)//max(1, min(batch_size, len(rows)))
     _write_all(batch_writer(model, steps), rows, batch_size, end_ids(tokenizer), how)
     return [row.text for row in rows]
 

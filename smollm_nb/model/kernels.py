@@ -743,8 +743,11 @@ CACHE_LENGTH = 2048 # tokens; a cache of this length is used by compiled code
 SIZES = 6 # of model and cache for which a step is compiled in one process; the compiler gives up after eight
 _compiled_sizes: dict[str, set] = {}
 
-def _may_compile(step, *size):
-    "Whether a step is compiled for this size, or may be."
+def _may_compile(step, fast, cache):
+    "Whether a step is compiled for this size, under what else makes the compiler start again, or may be."
+    modes = torch.get_num_threads(), torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+    weights = fast.model.model.embed_tokens.weight
+    size = modes, fast.config, weights.dtype, weights.requires_grad, tuple(cache.k.shape)
     sizes = _compiled_sizes.setdefault(step, set())
     if len(sizes) < SIZES:
         sizes.add(size)
@@ -766,10 +769,10 @@ def _next_of_rows(fast, input_ids, cache):
     tokens, places, mask = input_ids[:, 0], plan.positions[:, 0, 0], plan.mask[:, 0]
     for x, changing in ((tokens, 0), (places, 0), (mask, (0, 2))):
         torch._dynamo.mark_dynamic(x, changing)
-    caches = [(cache.k[i], cache.v[i]) for i in range(len(fast.rows))]
+    caches = [(cache.k[i], cache.v[i]) for i in range(len(fast.row_weights))]
     ends = fast.model.model.embed_tokens.weight, fast.model.model.norm.weight, fast.model.lm_head.packed
     logits = _compiled_rows()(
-        tokens, places, mask, fast.rows, caches, *ends, fast.config.rope_theta, fast.config.rms_norm_eps
+        tokens, places, mask, fast.row_weights, caches, *ends, fast.config.rope_theta, fast.config.rms_norm_eps
     )
     cache.advance(plan)
     return logits
@@ -793,27 +796,28 @@ class FastLM(Holder):
         on_cpu = model.device.type == 'cpu'
         super().__init__(_view(model, _WRITING | _linears(model) if on_cpu else _PLAIN).eval())
         self.compiled = compiled and on_cpu and can_compile()
-        self.steps = [] if use_up else [block_weights(b) for b in model.model.layers if isinstance(b, Block)]
+        blocks: list[Any] = list(model.model.layers)
+        plain = self.compiled and all(type(block) is Block for block in blocks)
+        self.steps = [block_weights(block) for block in blocks] if plain else []
         if use_up:
             model.to('meta')
         if on_cpu: # the embedding is needed as it is, and a head that is packed would be a second one
             _pack(self.model.model if use_up and model.config.tie_word_embeddings else self.model, not use_up)
-        packed = self.compiled and isinstance(self.model.lm_head, PackedLinear)
-        self.rows = [rows_weights(b) for b in self.model.model.layers if packed and isinstance(b, Block)]
+        packed = plain and isinstance(self.model.lm_head, PackedLinear)
+        self.row_weights = [rows_weights(block) for block in self.model.model.layers] if packed else []
 
     def new_cache(self, rows:int, room:int)->KVCache:
         "A cache that fits this model; for a single text, one that the compiled step uses."
         return super().new_cache(rows, max(room, CACHE_LENGTH) if self.compiled and rows == 1 else room)
 
     def next_logits(self, input_ids:Tensor, cache:Cache, last:Tensor|None=None)->Tensor:
-        "As `SmolLM.next_logits`; one token of a single text, or of each of many rows, takes a compiled step."
-        if self.compiled and isinstance(cache, KVCache) and input_ids.shape[1] == 1:
-            if len(input_ids) == 1 and type(cache) is KVCache and cache.k.shape[3] == CACHE_LENGTH:
-                last_place = min(CACHE_LENGTH, self.config.max_position_embeddings) - 1
-                if 0 < cache.length < last_place and _may_compile('one', self.dtype, self.config):
-                    return _next_of_one(self, input_ids, cache)
-            elif len(input_ids) > 1 and self.rows and type(cache) is not KVCache:
-                size = self.dtype, self.config, tuple(cache.k.shape)
-                if 0 < cache.longest < self.config.max_position_embeddings and _may_compile('rows', *size):
-                    return _next_of_rows(self, input_ids, cache)
+        "As `SmolLM.next_logits`; one token of a text, or of each of many uneven rows, takes a compiled step."
+        n, most = cache.longest, self.config.max_position_embeddings
+        if self.steps and isinstance(cache, KVCache) and input_ids.shape[1] == 1 and 0 < n < most:
+            even, uneven = type(cache) is KVCache, type(cache) is not KVCache and hasattr(cache, 'lengths')
+            if uneven and len(input_ids) > 1 and self.row_weights and _may_compile('rows', self, cache):
+                return _next_of_rows(self, input_ids, cache)
+            room = cache.k.shape[3] if even and len(input_ids) == 1 else 0
+            if room == CACHE_LENGTH and n < min(room, most) - 1 and _may_compile('one', self, cache):
+                return _next_of_one(self, input_ids, cache)
         return super().next_logits(input_ids, cache, last)
