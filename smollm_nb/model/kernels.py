@@ -99,19 +99,7 @@ def side_by_side(
 
 class TrainingAttention(Attention):
     "`Attention` whose three projections are one product."
-    def project(self,
-        x:Tensor, # (B, T, D)
-    )->list[Tensor]: # As in `Attention.project`
-        """What the tokens ask, and what they offer.
-
-        Args:
-            x: (B, T, D)
-
-        Returns:
-            As in `Attention.project`
-        """
-        made = side_by_side(x, self.q_proj, self.k_proj, self.v_proj)
-        return [m.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for m in made]
+    def _products(self, x): return list(side_by_side(x, self.q_proj, self.k_proj, self.v_proj))
 
 class TrainingMLP(MLP):
     "`MLP` whose gate and proposal are one product."
@@ -449,26 +437,17 @@ def attend_newest(
     return F.scaled_dot_product_attention(group, k, v, attn_mask=mask).reshape(B, N, T, H)
 
 # %% ../../nbs/model/270_kernels.ipynb #a2297323
+def _as_one(module, x):
+    "Products of the layers that `_join` has laid together; None where it has not."
+    return list(module.inward(x).split(module.widths, -1)) if hasattr(module, 'inward') else None
+
 class WritingAttention(Attention):
     "`Attention` for many rows that each add a token; where matrices are packed, its three projections are one."
     together = ('q_proj', 'k_proj', 'v_proj')
     inward: PackedLinear # only where matrices are packed
     widths: list[int]
     attend = staticmethod(attend_newest)
-    def project(self,
-        x:Tensor, # (B, T, D)
-    )->list[Tensor]: # As in `Attention.project`
-        """What the tokens ask, and what they offer.
-
-        Args:
-            x: (B, T, D)
-
-        Returns:
-            As in `Attention.project`
-        """
-        if not hasattr(self, 'inward'):
-            return super().project(x)
-        return [m.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for m in self.inward(x).split(self.widths, -1)]
+    def _products(self, x): return _as_one(self, x) or super()._products(x)
 
 class WritingMLP(MLP):
     "`MLP` for many rows; where matrices are packed, gate and proposal are one."
@@ -486,7 +465,7 @@ class WritingMLP(MLP):
         Returns:
             As in `MLP.project`
         """
-        return list(self.inward(x).split(self.widths, -1)) if hasattr(self, 'inward') else super().project(x)
+        return _as_one(self, x) or super().project(x)
 
 # %% ../../nbs/model/270_kernels.ipynb #a3ef47b8
 @torch.library.custom_op(f'{_OPS}::multiply_packed', mutates_args=())

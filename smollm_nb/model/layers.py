@@ -158,8 +158,9 @@ class Attention(nn.Module):
         Returns:
             Queries (B, N, T, H), keys and values (B, K, T, H)
         """
-        made = [projection(x) for projection in (self.q_proj, self.k_proj, self.v_proj)]
-        return [m.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for m in made]
+        return [m.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for m in self._products(x)]
+
+    def _products(self, x): return [projection(x) for projection in (self.q_proj, self.k_proj, self.v_proj)]
 
     def forward(self,
         x:Tensor,   # (B, T, D)
