@@ -10,7 +10,7 @@ __all__ = ['WRITER', 'AT_ONCE', 'in_transformers', 'decode_pair', 'prefill_pair'
            'inference_measurements']
 
 # %% ../../nbs/benchmarks/920_inference.ipynb #681e49fe
-import tempfile
+import math, tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator
@@ -297,7 +297,7 @@ class LlamaRows:
         api.llama_backend_init()
         self.model = api.llama_model_load_from_file(str(path).encode(), api.llama_model_default_params())
         how = api.llama_context_default_params()
-        how.n_ctx, how.n_batch, how.n_seq_max, how.kv_unified = rows*room, AT_ONCE, rows, False
+        how.n_ctx, how.n_batch, how.n_seq_max, how.kv_unified = rows*math.ceil(room/256)*256, AT_ONCE, rows, False
         how.n_threads, how.n_threads_batch = threads, threads
         self.context = api.llama_init_from_model(self.model, how)
         self.vocab_size = api.llama_vocab_n_tokens(api.llama_model_get_vocab(self.model))

@@ -719,7 +719,7 @@ def _pack(module, keep):
 
 # %% ../../nbs/model/270_kernels.ipynb #926838f6
 CACHE_LENGTH = 2048 # tokens; a cache of this length is used by compiled code
-SIZES = 6 # of model and cache for which a step is compiled in one process; the compiler gives up after eight
+SIZES = 32 # of model and cache for which a step is compiled in one process
 _compiled_sizes: dict[str, set] = {}
 
 def _may_compile(step, fast, cache):
@@ -732,14 +732,18 @@ def _may_compile(step, fast, cache):
         sizes.add(size)
     return size in sizes
 
+def _compiled(step, *args):
+    "The compiler by itself gives up at the ninth size, with an error."
+    with torch._dynamo.config.patch(recompile_limit=2*SIZES):
+        return step(*args)
+
 def _next_of_one(fast, input_ids, cache):
     seen = torch.arange(cache.length + 1)
     torch._dynamo.mark_dynamic(seen, 0)
     caches = [(cache.k[i, 0], cache.v[i, 0]) for i in range(len(fast.steps))]
     ends = fast.model.model.embed_tokens.weight, fast.model.model.norm.weight, fast.model.lm_head.weight
-    logits = _compiled_step()(
-        input_ids[0], seen, fast.steps, caches, *ends, fast.config.rope_theta, fast.config.rms_norm_eps
-    )
+    constants = fast.config.rope_theta, fast.config.rms_norm_eps
+    logits = _compiled(_compiled_step(), input_ids[0], seen, fast.steps, caches, *ends, *constants)
     cache.length += 1
     return logits
 
@@ -750,9 +754,8 @@ def _next_of_rows(fast, input_ids, cache):
         torch._dynamo.mark_dynamic(x, changing)
     caches = [(cache.k[i], cache.v[i]) for i in range(len(fast.row_weights))]
     ends = fast.model.model.embed_tokens.weight, fast.model.model.norm.weight, fast.model.lm_head.packed
-    logits = _compiled_rows()(
-        tokens, places, mask, fast.row_weights, caches, *ends, fast.config.rope_theta, fast.config.rms_norm_eps
-    )
+    constants = fast.config.rope_theta, fast.config.rms_norm_eps
+    logits = _compiled(_compiled_rows(), tokens, places, mask, fast.row_weights, caches, *ends, *constants)
     cache.advance(plan)
     return logits
 
@@ -794,7 +797,8 @@ class FastLM(Holder):
         n, most = cache.longest, self.config.max_position_embeddings
         if self.steps and isinstance(cache, KVCache) and input_ids.shape[1] == 1 and 0 < n < most:
             even, uneven = type(cache) is KVCache, type(cache) is not KVCache and hasattr(cache, 'lengths')
-            if uneven and len(input_ids) > 1 and self.row_weights and _may_compile('rows', self, cache):
+            many = len(input_ids) > 1 and cache.k.shape[1] > 2 # to the compiler, "two or more, at most two" is no size
+            if uneven and many and self.row_weights and _may_compile('rows', self, cache):
                 return _next_of_rows(self, input_ids, cache)
             room = cache.k.shape[3] if even and len(input_ids) == 1 else 0
             if room == CACHE_LENGTH and n < min(room, most) - 1 and _may_compile('one', self, cache):
