@@ -10,7 +10,7 @@ __all__ = ['ANSWERS', 'STORED', 'EXCERPT', 'MOST_TEXT', 'TEMPLATE', 'against_gue
            'figures', 'texts_script', 'render', 'write_report']
 
 # %% ../nbs/820_report.ipynb #30b040ed
-import base64, gzip, io, json, math, shlex, unicodedata
+import base64, gzip, io, json, math, shlex, statistics, unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -42,6 +42,10 @@ def _tokens_per_second(log):
     seconds = sum(t/r['tokens_per_second'] for t, r in zip(tokens, log) if r['tokens_per_second'])
     return sum(tokens)/seconds if seconds else 0.
 
+def _end_loss(log):
+    "A step holds what its rows hold, an answer or a page; a tenth of the lines tells more than the last one."
+    return statistics.fmean(r['loss'] for r in log[-math.ceil(len(log)/10):])
+
 def _training(run):
     log = list(read_jsonl(run/'checkpoints'/'train.jsonl'))
     return dict(
@@ -49,13 +53,13 @@ def _training(run):
         steps=log[-1]['step'],
         tokens_seen=log[-1]['tokens_seen'],
         first_loss=log[0]['loss'],
-        last_loss=log[-1]['loss'],
+        last_loss=_end_loss(log),
         tokens_per_second=round(_tokens_per_second(log), 1),
     )
 
 def _tuning(run):
     logs = {n: list(read_jsonl(run/'tuning'/f'{n}.jsonl')) for n in ('sft', 'dpo')}
-    return {n: dict(steps=len(log), first_loss=log[0]['loss'], last_loss=log[-1]['loss']) for n, log in logs.items()}
+    return {n: dict(steps=len(log), first_loss=log[0]['loss'], last_loss=_end_loss(log)) for n, log in logs.items()}
 
 # %% ../nbs/820_report.ipynb #3ec5f8f9
 ANSWERS = 24 # of each set of questions, those of the last model, that the page shows
@@ -191,7 +195,7 @@ def verdict(
         One sentence
     """
     t = summary['training']
-    return (f'After {t["steps"]:,} steps the training loss is {t["last_loss"]:.2f} nats per token; '
+    return (f'After {t["steps"]:,} steps the training loss is {t["last_loss"]:.2f} nats per token (its last tenth); '
             f'{_answers_verdict(summary["questions"])}'
             f'{_held_out_verdict(summary["bits_per_byte"])}; {_benchmark_verdict(summary["scores"])}.')
 
@@ -545,8 +549,8 @@ _DATA = '''<h2>Documents kept and dropped</h2>
 # %% ../nbs/820_report.ipynb #4a2ce30e
 _MODEL = '''<h2>Training</h2>
 <img alt="Loss, bits per byte of held-out texts, and learning rate, by step" src="{{ img.loss }}">
-<p>Loss {{ '%.3f' % s.training.first_loss }} at the start, {{ '%.3f' % s.training.last_loss }} at step
-{{ s.training.steps }}; {{ '{:,.0f}'.format(s.training.tokens_per_second) }} tokens per second.
+<p>Loss {{ '%.3f' % s.training.first_loss }} at the start, {{ '%.3f' % s.training.last_loss }} over the last tenth
+of {{ s.training.steps }} steps; {{ '{:,.0f}'.format(s.training.tokens_per_second) }} tokens per second.
 {% for name, t in (('Fine-tuning', s.tuning.sft), ('Preferences', s.tuning.dpo)) %}
 {{ name }}: {{ '%.3f' % t.first_loss }} to {{ '%.3f' % t.last_loss }} in {{ t.steps }} steps.
 {% endfor %}</p>

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 from . import subjects
 from .cosmopedia import written_rows
 from .decontaminate import Decontaminator
@@ -137,7 +138,7 @@ def _prompts(recipe:Recipe, folder:CorpusFolder):
         c.pages_per_topic
     )
 
-def _by_packaged_model(recipe:Recipe, prompts:Sequence, path:Path, progress:bool)->None:
+def _by_packaged_model(recipe:Recipe, prompts:Sequence, path:Path, **how)->None:
     import torch
     from smollm_nb.corpus.writing import SMALL_WRITER, write_documents
     from smollm_nb.machine import packs
@@ -146,7 +147,7 @@ def _by_packaged_model(recipe:Recipe, prompts:Sequence, path:Path, progress:bool
     # not timed: a run that goes on after a kill must write in the precision that it began in
     half = recipe.device != 'cpu' or packs('bfloat16')
     model = model.to(recipe.device, torch.bfloat16 if half else torch.float32)
-    write_documents(model, tokenizer, prompts, path, 32, seed=recipe.seed, progress=progress, **SMALL_WRITER)
+    write_documents(model, tokenizer, prompts, path, 32, **how, **SMALL_WRITER)
 
 def _write_cosmopedia(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
     "Let the recipe's writer write from topics and pages, unless it has done so."
@@ -154,14 +155,16 @@ def _write_cosmopedia(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
     if writer == 'sample' or 'hub' in recipe.corpus.sources or path.exists():
         return
     prompts = _prompts(recipe, folder)
+    dropped = folder.dropped('cosmopedia-v2', 'clean_up')/'00000.jsonl.zst'
+    how:dict[str,Any] = dict(seed=recipe.seed, dropped_path=dropped, progress=progress)
     if writer == 'packaged':
-        return _by_packaged_model(recipe, prompts, path, progress)
+        return _by_packaged_model(recipe, prompts, path, **how)
     from smollm_nb.corpus.writing import write_with_server
     from smollm_nb.model import load_tokenizer
     address, name = writer.split()
     write_with_server(
-        address, name, prompts, path, load_tokenizer('smollm2-135m-instruct'), seed=recipe.seed,
-        api_key=os.environ.get('OPENAI_API_KEY'), progress=progress
+        address, name, prompts, path, load_tokenizer('smollm2-135m-instruct'),
+        api_key=os.environ.get('OPENAI_API_KEY'), **how
     )
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #3f93faa0

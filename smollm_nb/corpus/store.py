@@ -25,7 +25,7 @@ from ..files import read_jsonl, row_writer
 # %% ../../nbs/corpus/194_store.ipynb #fac238f6
 STEPS = { # data set -> its steps that drop documents, in order
     'fineweb-edu-dedup': ('extract', 'language', 'quality', 'edu_score', 'near_duplicates', 'benchmark_overlap'),
-    'cosmopedia-v2': ('near_duplicates', 'benchmark_overlap'),
+    'cosmopedia-v2': ('clean_up', 'near_duplicates', 'benchmark_overlap'),
     'python-edu': ('sound_code', 'python_score', 'near_duplicates', 'benchmark_overlap'),
     'subjects': ('near_duplicates', 'benchmark_overlap'),
     'conversations': ('near_duplicates', 'benchmark_overlap'),

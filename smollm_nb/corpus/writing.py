@@ -48,17 +48,23 @@ def _row(prompt, answer, tokenizer, min_tokens):
     return dict(prompt=prompt.prompt, text=text, token_length=tokens, audience=prompt.audience, format=prompt.format,
                 seed_data=prompt.seed_data, drop_reason=keep_output(text, tokens, min_tokens))
 
-def _kept(files, reasons):
+def _kept(rows, reasons):
     "Rows that are kept, one by one; counts the others."
-    for r in (r for f in files for r in read_jsonl(f)):
+    for r in rows:
         reason = r.pop('drop_reason')
         if reason:
             reasons[reason] += 1
         else:
             yield r
 
+def _dropped(rows):
+    "Rows that are dropped, as every step of a corpus leaves them."
+    for i, r in enumerate(rows):
+        if r['drop_reason']:
+            yield dict(id=f'prompt/{i:05d}', text=r.pop('text'), metadata=r | dict(source='cosmopedia'))
+
 # %% ../../nbs/corpus/135_writing.ipynb #f5e2420a
-def _write(answer, prompts, out_path, batch_size, row, conditions, progress):
+def _write(answer, prompts, out_path, dropped_path, batch_size, row, conditions, progress):
     "Answer prompts batch by batch, each a file of its own, then filter; `answer` takes a start and a batch."
     out_path = Path(out_path)
     parts = out_path.with_name(f'.{out_path.name}.batches')
@@ -69,8 +75,11 @@ def _write(answer, prompts, out_path, batch_size, row, conditions, progress):
             if not file.exists():
                 write_jsonl(file, [row(p, a) for p, a in zip(batch, answer(start, batch))])
             bar.update(len(batch))
+    def rows(): return (r for f in sorted(parts.glob('*.jsonl')) for r in read_jsonl(f))
+    if dropped_path is not None:
+        write_jsonl(dropped_path, _dropped(rows()))
     reasons: Counter[str] = Counter()
-    kept = write_jsonl(out_path, _kept(sorted(parts.glob('*.jsonl')), reasons))
+    kept = write_jsonl(out_path, _kept(rows(), reasons))
     shutil.rmtree(parts)
     return dict(prompts=len(prompts), **dict(sorted(reasons.items())), kept=kept)
 
@@ -88,6 +97,7 @@ def write_documents(
     repetition_penalty:float=1.2, # As in the original
     min_tokens:int=150,     # Shorter texts are dropped
     seed:int=0,             # Prompt i uses seed + i
+    dropped_path:str|Path|None=None, # Receives texts that are dropped, each with its prompt and its drop_reason
     progress:bool=False,    # Show a bar, which moves with each batch
 )->dict[str, int]:          # Funnel: 'prompts', then each drop_reason with its count, then 'kept'
     """Write, clean and filter documents; stopped and started again, it ends in the same bytes.
@@ -105,6 +115,7 @@ def write_documents(
         repetition_penalty: As in the original
         min_tokens: Shorter texts are dropped
         seed: Prompt i uses seed + i
+        dropped_path: Receives texts that are dropped, each with its prompt and its drop_reason
         progress: Show a bar, which moves with each batch
 
     Returns:
@@ -121,7 +132,7 @@ def write_documents(
         asked = [chat_prompt([dict(role='user', content=p.prompt)], system=SYSTEM) for p in batch]
         return generate_batch(writer, tokenizer, asked, seed=seed + start, batch_size=batch_size, **how)
     return _write(
-        answer, prompts, out_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens),
+        answer, prompts, out_path, dropped_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens),
         [how, min_tokens, seed, _model_hash(model)], progress
     )
 
@@ -159,6 +170,7 @@ def write_with_server(
     api_key:str|None=None,  # Sent as a bearer token
     max_retries:int=5,      # Further tries of a request where the error may pass
     wait:float=1.,          # Seconds before the second try; doubled each time
+    dropped_path:str|Path|None=None, # Receives texts that are dropped, each with its prompt and its drop_reason
     progress:bool=False,    # Show a bar, which moves with each batch
 )->dict[str, int]:          # Funnel, as of `write_documents`
     """Write, clean and filter documents with an OpenAI-compatible server.
@@ -180,6 +192,7 @@ def write_with_server(
         api_key: Sent as a bearer token
         max_retries: Further tries of a request where the error may pass
         wait: Seconds before the second try; doubled each time
+        dropped_path: Receives texts that are dropped, each with its prompt and its drop_reason
         progress: Show a bar, which moves with each batch
 
     Returns:
@@ -201,8 +214,8 @@ def write_with_server(
             )
         return [a for a, _ in answers]
     return _write(
-        answer, prompts, out_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens), [how, min_tokens, seed],
-        progress
+        answer, prompts, out_path, dropped_path, batch_size, lambda p, a: _row(p, a, tokenizer, min_tokens),
+        [how, min_tokens, seed], progress
     )
 
 # %% ../../nbs/corpus/135_writing.ipynb #2cb376a6
