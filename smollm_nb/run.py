@@ -439,13 +439,25 @@ def _answer_rows(recipe, models, tokenizer):
                 topic = dict(on_topic=on_topic) if h.subject else {}
                 yield dict(model=n, questions=name, question=h.question, answer=answer, right=right) | topic
 
+def _answer_bits(answers, reference):
+    "The reference's bits per byte of what each model answered; what several models say it reads once."
+    from smollm_nb.evaluation.bits_per_byte import bits_per_byte, pooled
+    told = [(r['model'], r['answer']) for r in answers if r['questions'] == 'held_out' and r['answer']]
+    if not (reference and told):
+        return {}
+    once = list(dict.fromkeys(answer for _, answer in told))
+    published, its_tokenizer = reference
+    found = bits_per_byte(published, its_tokenizer, once, 512)
+    of = dict(zip(once, zip(found.nats, found.bytes)))
+    return {n: pooled(*zip(*(of[answer] for m, answer in told if m == n))).value for n, _ in told}
+
 def _question_rows(run, answers, reference):
     "Shares of right and of copied words for each model and set, and how likely English the answers are."
-    from smollm_nb.evaluation.bits_per_byte import bits_per_byte
     from smollm_nb.evaluation.questions import copied_sequences, copied_share
     from smollm_nb.evaluation.statistics import accuracy
     if not answers:
         return # the corpus need not be read
+    bits = _answer_bits(answers, reference)
     found = copied_sequences((r['answer'] for r in answers), (text for _, _, text in training_documents(run)))
     for name, n in dict.fromkeys((r['questions'], r['model']) for r in answers):
         own = [r for r in answers if (r['questions'], r['model']) == (name, n)]
@@ -455,10 +467,8 @@ def _question_rows(run, answers, reference):
                    copied=round(copied, 6))
         if all('on_topic' in r for r in own):
             row['on_topic'] = round(sum(r['on_topic'] for r in own)/len(own), 6)
-        said = [r['answer'] for r in own if r['answer']]
-        if reference and said and name == 'held_out':
-            published, its_tokenizer = reference
-            row['answer_bits_per_byte'] = round(bits_per_byte(published, its_tokenizer, said, 512).value, 6)
+        if name == 'held_out' and n in bits:
+            row['answer_bits_per_byte'] = round(bits[n], 6)
         yield row
 
 # %% ../nbs/810_run.ipynb #0d5dd391
