@@ -552,7 +552,7 @@ _MODEL = '''<h2>Training</h2>
 <p>Loss {{ '%.3f' % s.training.first_loss }} at the start, {{ '%.3f' % s.training.last_loss }} over the last tenth
 of {{ s.training.steps }} steps; {{ '{:,.0f}'.format(s.training.tokens_per_second) }} tokens per second.
 {% for name, t in (('Fine-tuning', s.tuning.sft), ('Preferences', s.tuning.dpo)) %}
-{{ name }}: {{ '%.3f' % t.first_loss }} to {{ '%.3f' % t.last_loss }} in {{ t.steps }} steps.
+{{ name }}: {{ '%.3f' % t.first_loss }} to {{ '%.3f' % t.last_loss }} (last tenth) in {{ t.steps }} steps.
 {% endfor %}</p>
 <p>The held-out curve is of a few short texts that training looks at on its way; the scoreboard below takes more.</p>
 <img alt="Loss of fine-tuning and of preferences, by step" src="{{ img.tuning }}">

@@ -449,8 +449,10 @@ def _answer_bits(answers, reference):
     published, its_tokenizer = reference
     found = bits_per_byte(published, its_tokenizer, once, 512)
     of = dict(zip(once, zip(found.nats, found.bytes)))
-    return {n: pooled(*zip(*(of[answer] for m, answer in told if m == n))).value for n, _ in told}
+    said = {n: [of[answer] for m, answer in told if m == n] for n in dict.fromkeys(m for m, _ in told)}
+    return {n: pooled(*zip(*each)).value for n, each in said.items()}
 
+# %% ../nbs/810_run.ipynb #89bb2f58
 def _question_rows(run, answers, reference):
     "Shares of right and of copied words for each model and set, and how likely English the answers are."
     from smollm_nb.evaluation.questions import copied_sequences, copied_share

@@ -138,6 +138,7 @@ def _prompts(recipe:Recipe, folder:CorpusFolder):
         c.pages_per_topic
     )
 
+# %% ../../nbs/corpus/195_pipeline.ipynb #4eea2224
 def _by_packaged_model(recipe:Recipe, prompts:Sequence, path:Path, **how)->None:
     import torch
     from smollm_nb.corpus.writing import SMALL_WRITER, write_documents

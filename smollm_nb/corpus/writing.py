@@ -61,7 +61,8 @@ def _dropped(rows):
     "Rows that are dropped, as every step of a corpus leaves them."
     for i, r in enumerate(rows):
         if r['drop_reason']:
-            yield dict(id=f'prompt/{i:05d}', text=r.pop('text'), metadata=r | dict(source='cosmopedia'))
+            text = r.pop('text')
+            yield dict(id=f'prompt/{i:05d}', text=text, metadata=r | dict(source='cosmopedia'))
 
 # %% ../../nbs/corpus/135_writing.ipynb #f5e2420a
 def _write(answer, prompts, out_path, dropped_path, batch_size, row, conditions, progress):
