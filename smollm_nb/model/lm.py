@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/model/lm.html.md"""
 
 # %% auto #0
 __all__ = ['for_products', 'chunked_cross_entropy', 'compile_once', 'Backbone', 'SmolLMParts', 'ModelInputError', 'Reader',
-           'Writer', 'Portable', 'SmolLM', 'LanguageModel', 'token_logprobs', 'document_mask']
+           'Writer', 'Portable', 'SmolLM', 'LanguageModel', 'token_logprobs', 'text_mask', 'document_mask']
 
 # %% ../../nbs/model/230_lm.ipynb #8a919a52
 from collections.abc import Callable
@@ -461,11 +461,24 @@ def token_logprobs(
     return out.masked_scatter(asked, torch.cat(parts)) if parts else out
 
 # %% ../../nbs/model/230_lm.ipynb #f5899027
+def text_mask(
+    numbers:Tensor, # (B, T) which text of its row each position belongs to
+)->Tensor:          # (B, 1, T, T) True where position t may look at position s
+    """Causal mask that also stops at the borders of texts.
+
+    Args:
+        numbers: (B, T) which text of its row each position belongs to
+
+    Returns:
+        (B, 1, T, T) True where position t may look at position s
+    """
+    return (numbers[:, None, :, None] == numbers[:, None, None, :]).tril()
+
 def document_mask(
     input_ids:Tensor, # (B, T) packed rows
     end_id:int,       # The token that ends a document
 )->Tensor:            # (B, 1, T, T) True where position t may look at position s
-    """Causal mask that also stops at the borders of documents.
+    """`text_mask` of rows whose documents end with a token.
 
     Args:
         input_ids: (B, T) packed rows
@@ -475,5 +488,4 @@ def document_mask(
         (B, 1, T, T) True where position t may look at position s
     """
     ends = (input_ids == end_id).int()
-    document = ends.cumsum(1) - ends
-    return (document[:, None, :, None] == document[:, None, None, :]).tril()
+    return text_mask(ends.cumsum(1) - ends)

@@ -118,12 +118,13 @@ def step_seconds(
     generator, shape = torch.Generator().manual_seed(0), (t.tokens_per_step//t.seq_len, t.seq_len + 1)
     rows = torch.randint(vocab_size, shape, generator=generator)
     dtype = choose_dtype(model, rows[:t.micro_batch_size]) if recipe.dtype == 'auto' else recipe.dtype
-    model.attend_with(ATTENTIONS[choose_attention(model, t.micro_batch_size, t.seq_len, dtype)][0])
+    attention = choose_attention(model, t.micro_batch_size, t.seq_len, dtype, t.document_mask)
+    model.attend_with(ATTENTIONS[attention][0])
     optimizer, seconds, start = make_optimizer(model, t), [], 0.
     for step in range(steps + 1):
         before = time.perf_counter()
         optimizer.zero_grad()
-        train_step(model, rows, t.micro_batch_size, dtype)
+        train_step(model, rows, t.micro_batch_size, dtype, end_id=0 if t.document_mask else None)
         torch.nn.utils.clip_grad_norm_(model.parameters(), t.grad_clip)
         optimizer.step()
         seconds.append(time.perf_counter() - before)

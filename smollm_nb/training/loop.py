@@ -464,7 +464,7 @@ def _pretrain(recipe, mixture, out, vocab_size, progress, say, evaluate, end_id,
         inputs, targets = batches(0, group.rank, group.size)[0]
         return torch.cat((inputs, targets[:, -1:]), 1)
     dtype = chosen_dtype(recipe.dtype, model, first_rows, out, group, say)
-    attention = chosen_attention(model, t.micro_batch_size, t.seq_len, dtype, out, group)
+    attention = chosen_attention(model, t.micro_batch_size, t.seq_len, dtype, out, group, t.document_mask)
     model.attend_with(ATTENTIONS[attention][0])
     settings = loop_settings(
         t, dtype=dtype, noted=dict(device=recipe.device, attention=attention),

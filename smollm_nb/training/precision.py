@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from ..files import read_json, write_json
 from ..machine import fastest, product_seconds
-from ..model.kernels import attend_in_blocks, causal_attend
+from ..model.kernels import SHORT_ROW, attend_in_blocks, attend_short, causal_attend
 from ..model.layers import attend
-from ..model.lm import SmolLM
+from ..model.lm import SmolLM, text_mask
 from .distributed import Group
 
 # %% ../../nbs/training/332_precision.ipynb #ea9dfee4
@@ -76,38 +76,51 @@ def choose_dtype(
     return winner
 
 # %% ../../nbs/training/332_precision.ipynb #d31ead43
-ATTENTIONS = dict(blocks=(attend_in_blocks, causal_attend), pytorch=(attend, attend)) # in a block, and as it is tried
+ATTENTIONS = dict( # in a block, and as it is tried
+    pytorch=(attend, attend), short=(attend_short, attend_short),
+    blocks=(attend_in_blocks, lambda q, k, v, mask: causal_attend(q, k, v))
+)
+
+def _possible(model, seq_len, masked):
+    "Names of the attentions that differ for such rows."
+    on_cpu = model.device.type == 'cpu'
+    short, blocks = on_cpu and seq_len <= SHORT_ROW, on_cpu and model.compiled and not masked
+    return ['pytorch'] + ['short']*short + ['blocks']*blocks
 
 def choose_attention(
     model:SmolLM,   # As it will be trained
     rows:int,       # B, rows of a micro-batch
     seq_len:int,    # T
     dtype:str,      # 'float32' or 'bfloat16'
+    masked:bool=False, # Texts of a row are kept apart
     pick:Callable[[dict[str,Callable]],tuple[str,dict[str,float]]]=fastest, # As in `choose_dtype`
 )->str:             # A key of `ATTENTIONS`
-    """The faster attention for training this model on this machine; PyTorch's own where blocks are not compiled.
+    """The fastest attention for training this model on this machine.
 
     Args:
         model: As it will be trained
         rows: B, rows of a micro-batch
         seq_len: T
         dtype: 'float32' or 'bfloat16'
+        masked: Texts of a row are kept apart
         pick: As in `choose_dtype`
 
     Returns:
         A key of `ATTENTIONS`
     """
-    if not model.compiled or model.device.type != 'cpu':
-        return 'pytorch'
+    names = _possible(model, seq_len, masked)
+    if len(names) == 1:
+        return names[0]
     c, g = model.config, torch.Generator().manual_seed(0)
     heads = (c.num_attention_heads, c.num_key_value_heads, c.num_key_value_heads)
     q, k, v = (torch.randn(rows, n, seq_len, c.head_dim, generator=g).to(getattr(torch, dtype)) for n in heads)
     for x in (q, k, v):
         x.requires_grad_()
+    mask = text_mask(torch.zeros(rows, seq_len)) if masked else None
 
     def turn(f):
-        torch.autograd.grad(f(q, k, v).float().square().mean(), (q, k, v))
-    return pick({name: lambda f=f: turn(f) for name, (_, f) in ATTENTIONS.items()})[0]
+        torch.autograd.grad(f(q, k, v, mask).float().square().mean(), (q, k, v))
+    return pick({name: lambda name=name: turn(ATTENTIONS[name][1]) for name in names})[0]
 
 # %% ../../nbs/training/332_precision.ipynb #9ec2c11b
 def _kept(out, key, choose, group):
@@ -158,6 +171,7 @@ def chosen_attention(
     dtype:str,   # 'float32' or 'bfloat16'
     out:str|Path|None=None, # As in `chosen_dtype`
     group:Group=Group(), # The processes
+    masked:bool=False, # Texts of a row are kept apart
 )->str:          # A key of `ATTENTIONS`
     """The attention that was chosen before in `out`, or by trying.
 
@@ -168,8 +182,9 @@ def chosen_attention(
         dtype: 'float32' or 'bfloat16'
         out: As in `chosen_dtype`
         group: The processes
+        masked: Texts of a row are kept apart
 
     Returns:
         A key of `ATTENTIONS`
     """
-    return _kept(out, 'attention', lambda: choose_attention(model, rows, seq_len, dtype), group)
+    return _kept(out, 'attention', lambda: choose_attention(model, rows, seq_len, dtype, masked), group)

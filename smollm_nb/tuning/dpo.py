@@ -19,7 +19,9 @@ from ..settings import TuningSettings
 from ..training.distributed import Group
 from ..training.loop import fit
 from ..training.precision import chosen_dtype, precision
-from .sft import batches, encode_chat, pad_batch, passes, tuning_optimizer, tuning_settings, turns_of
+from smollm_nb.tuning.sft import (
+    batches, encode_chat, pad_batch, passes, tuning_attention, tuning_optimizer, tuning_settings, turns_of
+)
 
 # %% ../../nbs/tuning/520_dpo.ipynb #244cb6c1
 def reward_margin(
@@ -158,4 +160,5 @@ def dpo(
         ]
     loop = tuning_settings(len(steps), s.dpo_learning_rate, 0.1, 'preferences', dtype)
     def count(part): return part[3].sum()
-    return fit(model, own, _loss(s.dpo_beta), count, loop, tuning_optimizer, out, group, evaluate, progress)
+    with tuning_attention(model, dtype):
+        return fit(model, own, _loss(s.dpo_beta), count, loop, tuning_optimizer, out, group, evaluate, progress)
