@@ -81,11 +81,11 @@ ATTENTIONS = dict( # in a block, and as it is tried
     blocks=(attend_in_blocks, lambda q, k, v, mask: causal_attend(q, k, v))
 )
 
-def _possible(model, seq_len, masked):
-    "Names of the attentions that differ for such rows."
+def _possible(model, seq_len, dtype, masked):
+    "Names of the attentions of which one may be much faster than another for such rows."
     on_cpu = model.device.type == 'cpu'
-    short, blocks = on_cpu and seq_len <= SHORT_ROW, on_cpu and model.compiled and not masked
-    return ['pytorch'] + ['short']*short + ['blocks']*blocks
+    short, blocks = seq_len <= SHORT_ROW and dtype == 'bfloat16', model.compiled and not masked
+    return ['pytorch'] + ['short']*(on_cpu and short) + ['blocks']*(on_cpu and blocks)
 
 def choose_attention(
     model:SmolLM,   # As it will be trained
@@ -108,7 +108,7 @@ def choose_attention(
     Returns:
         A key of `ATTENTIONS`
     """
-    names = _possible(model, seq_len, masked)
+    names = _possible(model, seq_len, dtype, masked)
     if len(names) == 1:
         return names[0]
     c, g = model.config, torch.Generator().manual_seed(0)
