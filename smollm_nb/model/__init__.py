@@ -10,13 +10,13 @@ __all__ = ['SPECIAL_TOKENS', 'Tokenizer', 'build_tokenizer', 'chat_prompt', 'Smo
            'MLP', 'Attention', 'Block', 'RMSNorm', 'apply_rope', 'rope_tables', 'SmolLM', 'chunked_cross_entropy',
            'document_mask', 'token_logprobs', 'load_folder', 'load_gguf', 'load_model', 'load_tokenizer',
            'load_weights', 'locate_model', 'read_gguf', 'HubTokenizer', 'open_model', 'FastLM', 'for_cpu', 'KVCache',
-           'generate', 'generate_batch']
+           'generate', 'generate_batch', 'text_mask']
 
 # %% ../../nbs/model/200_model.ipynb #04f8bf6d
 from .tokenizer import SPECIAL_TOKENS, Tokenizer, build_tokenizer, chat_prompt
 from .config import SmolLMConfig, flops_per_token, kv_cache_bytes, parameter_count, parameter_split
 from .layers import MLP, Attention, Block, RMSNorm, apply_rope, rope_tables
-from .lm import SmolLM, chunked_cross_entropy, document_mask, token_logprobs
+from .lm import SmolLM, chunked_cross_entropy, document_mask, text_mask, token_logprobs
 from .weights import (load_folder, load_gguf, load_model, load_tokenizer, load_weights,
                                      locate_model, read_gguf)
 from .open import HubTokenizer, open_model
@@ -33,5 +33,5 @@ _all_ = [
     'weight_bytes', 'MLP', 'Attention', 'Block', 'RMSNorm', 'apply_rope', 'rope_tables', 'SmolLM',
     'chunked_cross_entropy', 'document_mask', 'token_logprobs', 'load_folder', 'load_gguf', 'load_model',
     'load_tokenizer', 'load_weights', 'locate_model', 'read_gguf', 'HubTokenizer', 'open_model', 'FastLM', 'for_cpu',
-    'KVCache', 'generate', 'generate_batch'
+    'KVCache', 'generate', 'generate_batch', 'text_mask'
 ]

@@ -245,7 +245,7 @@ def attend_short(
     v:Tensor, # As in `attend`
     mask:Tensor|None=None, # As in `attend`
 )->Tensor:    # As in `attend`
-    """As `attend`; as two products with all scores between them where a whole row is read and short.
+    """As `attend`; whole rows of at most `SHORT_ROW` tokens as two products, all scores held at once.
 
     Args:
         q: As in `attend`

@@ -10,10 +10,8 @@ __all__ = ['batches', 'encode_chat', 'epoch_order', 'pack_batch', 'pack_rows', '
            'sequence_logprobs']
 
 # %% ../../nbs/tuning/500_tuning.ipynb #ace80b96
-from smollm_nb.tuning.sft import (
-    batches, encode_chat, epoch_order, pack_batch, pack_rows, packed_loss, packed_passes, pad_batch, passes, sft,
-    tuning_attention, tuning_optimizer, tuning_settings
-)
+from .sft import (batches, encode_chat, epoch_order, pack_batch, pack_rows, packed_loss, packed_passes,
+                                  pad_batch, passes, sft, tuning_attention, tuning_optimizer, tuning_settings)
 from .dpo import dpo, dpo_loss, sequence_logprobs
 
 # %% ../../nbs/tuning/500_tuning.ipynb #ed139a83

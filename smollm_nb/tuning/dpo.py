@@ -18,10 +18,9 @@ from ..model.tokenizer import Tokenizer
 from ..settings import TuningSettings
 from ..training.distributed import Group
 from ..training.loop import fit
-from ..training.precision import chosen_dtype, precision
-from smollm_nb.tuning.sft import (
-    batches, encode_chat, pad_batch, passes, tuning_attention, tuning_optimizer, tuning_settings, turns_of
-)
+from ..training.precision import attending, chosen_dtype, precision
+from .sft import (batches, encode_chat, pad_batch, passes, tuning_attention, tuning_optimizer,
+                                  tuning_settings, turns_of)
 
 # %% ../../nbs/tuning/520_dpo.ipynb #244cb6c1
 def reward_margin(
@@ -151,14 +150,16 @@ def dpo(
     lengths = [2*max(len(ids) for ids, _ in r) for r in rows]   # a pair is two rows
     def padded(items): return pad_batch([rows[i][side] for side in (0, 1) for i in items], tokenizer.pad_token_id)
     dtype = chosen_dtype(dtype, model, lambda: padded(passes(range(len(rows)), lengths, 0, 1)[0])[0], out, group)
-    reference = _reference(model, padded, lengths, dtype)
+    attention = tuning_attention(model, dtype)
+    with attending(model, attention): # as the model will compute, or the first margins would not be zero
+        reference = _reference(model, padded, lengths, dtype)
     steps = batches(len(rows), s.dpo_batch_size, s.dpo_epochs, seed)
     def own(step, rank, size):
         return [
             (*padded(p or [0]), reference[:, p or [0]], torch.full((len(p or [0]),), float(bool(p))))
             for p in passes(steps[step], lengths, rank, size)
         ]
-    loop = tuning_settings(len(steps), s.dpo_learning_rate, 0.1, 'preferences', dtype)
+    loop = tuning_settings(len(steps), s.dpo_learning_rate, 0.1, 'preferences', dtype, attention)
     def count(part): return part[3].sum()
-    with tuning_attention(model, dtype):
+    with attending(model, attention):
         return fit(model, own, _loss(s.dpo_beta), count, loop, tuning_optimizer, out, group, evaluate, progress)

@@ -11,19 +11,18 @@ __all__ = ['Row', 'ROW_TOKENS', 'PASS_TOKENS', 'CHECKPOINT_EVERY', 'encode_chat'
 
 # %% ../../nbs/tuning/510_sft.ipynb #7ee43d24
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 import torch
 from ..files import UserError
-from ..model.kernels import SHORT_ROW, attend_short
+from ..model.kernels import SHORT_ROW
 from ..model.lm import SmolLM, text_mask
 from ..model.tokenizer import Tokenizer, with_system
 from ..settings import TuningSettings
 from ..training.distributed import Group
 from ..training.loop import LoopSettings, count_targets, fit
-from ..training.precision import chosen_dtype
+from ..training.precision import attending, chosen_dtype
 from ..training.schedule import cosine
 
 # %% ../../nbs/tuning/510_sft.ipynb #3cb4ef2c
@@ -80,7 +79,7 @@ def pack_rows(
     lengths:Sequence[int], # Tokens of each conversation there is
     tokens:int=ROW_TOKENS, # Of a row
 )->list[list[int]]: # Items of each row
-    """Which conversations share a row: longest first, each in the first row that has room.
+    """Which conversations share a row: longest first, each in the first row with space for it.
 
     Args:
         items: Indices of conversations
@@ -91,14 +90,14 @@ def pack_rows(
         Items of each row
     """
     rows: list[list[int]] = []
-    rooms: list[int] = []
+    spaces: list[int] = []
     for i in sorted(items, key=lambda i: -lengths[i]):
-        at = next((k for k, room in enumerate(rooms) if room >= lengths[i]), len(rows))
+        at = next((k for k, space in enumerate(spaces) if space >= lengths[i]), len(rows))
         if at == len(rows):
             rows.append([])
-            rooms.append(max(tokens, lengths[i]))
+            spaces.append(max(tokens, lengths[i]))
         rows[at].append(i)
-        rooms[at] -= lengths[i]
+        spaces[at] -= lengths[i]
     return rows
 
 # %% ../../nbs/tuning/510_sft.ipynb #9ac40006
@@ -123,21 +122,21 @@ def pack_batch(
 
 def packed_loss(
     model:SmolLM, # In training
-    part:tuple[torch.Tensor,...], # Of `pack_batch`
+    part:tuple[torch.Tensor,...], # Of `pack_batch`, or of `pad_batch`
     count:float|None=None, # As in `SmolLM.loss`
 )->torch.Tensor:  # () loss in nats, summed over the targets and divided by `count`
     """Loss of packed conversations, none of which sees another.
 
     Args:
         model: In training
-        part: Of `pack_batch`
+        part: Of `pack_batch`, or of `pad_batch`
         count: As in `SmolLM.loss`
 
     Returns:
         () loss in nats, summed over the targets and divided by `count`
     """
-    ids, targets, numbers = part
-    return model.loss(ids, targets, count, text_mask(numbers))
+    ids, targets, *numbers = part
+    return model.loss(ids, targets, count, text_mask(numbers[0]) if numbers else None)
 
 # %% ../../nbs/tuning/510_sft.ipynb #b254a349
 def epoch_order(
@@ -252,6 +251,7 @@ def tuning_settings(
     warmup_ratio:float,  # Share of the steps that warm up
     name:str,            # On the progress bar and in messages
     dtype:str='float32', # Compute precision
+    attention:str='pytorch', # A key of `ATTENTIONS`, for the checkpoints
 )->LoopSettings:         # For `fit`
     """What both tuning stages ask of the loop: cosine schedule, clipping at 1.
 
@@ -261,6 +261,7 @@ def tuning_settings(
         warmup_ratio: Share of the steps that warm up
         name: On the progress bar and in messages
         dtype: Compute precision
+        attention: A key of `ATTENTIONS`, for the checkpoints
 
     Returns:
         For `fit`
@@ -268,30 +269,24 @@ def tuning_settings(
     warmup = math.ceil(warmup_ratio*steps)
     return LoopSettings(
         steps, lambda step: cosine(step + 1, steps, warmup, learning_rate), 1., dtype,
-        checkpoint_every=CHECKPOINT_EVERY, name=name, remedy='lower the learning rate of this stage in settings.ini'
+        checkpoint_every=CHECKPOINT_EVERY, noted=dict(attention=attention), name=name,
+        remedy='lower the learning rate of this stage in settings.ini'
     )
 
-@contextmanager
 def tuning_attention(
     model:SmolLM, # To tune
     dtype:str,    # Compute precision
-)->Iterator[None]:
-    """Tune with the attention that is faster for short rows; afterwards the model has its own again.
+)->str:           # A key of `ATTENTIONS`
+    """The attention that suits the short rows of tuning.
 
     Args:
         model: To tune
         dtype: Compute precision
+
+    Returns:
+        A key of `ATTENTIONS`
     """
-    if dtype == 'float32' or model.device.type != 'cpu':
-        yield
-        return
-    before = [getattr(block.self_attn, 'attend') for block in model.model.layers]
-    model.attend_with(attend_short)
-    try:
-        yield
-    finally:
-        for block, attention in zip(model.model.layers, before):
-            setattr(block.self_attn, 'attend', attention)
+    return 'short' if dtype == 'bfloat16' and model.device.type == 'cpu' else 'pytorch'
 
 def tuning_optimizer(
     model:torch.nn.Module, # To tune
@@ -383,11 +378,15 @@ def sft(
     rows = _rows(tokenizer, conversations, min(s.max_length, model.config.max_position_embeddings))
     steps, lengths = batches(len(rows), s.sft_batch_size, s.sft_epochs, seed), [len(ids) for ids, _ in rows]
     row_tokens = min(ROW_TOKENS, model.config.max_position_embeddings)
-    nothing = [(rows[0][0], [-100]*len(rows[0][0]))]
+    nothing = [[(rows[0][0], [-100]*len(rows[0][0]))]]
+    def batch(packs): # without a neighbour in any row there is nothing to hide
+        packs = [[rows[i] for i in pack] for pack in packs] or nothing
+        alone = all(len(pack) == 1 for pack in packs)
+        return pad_batch([pack[0] for pack in packs], pad) if alone else pack_batch(packs, pad)
     def own(step, rank, size):
-        own = packed_passes(steps[step], lengths, rank, size, row_tokens=row_tokens)
-        return [pack_batch([[rows[i] for i in pack] for pack in packs] or [nothing], pad) for packs in own]
+        return [batch(p) for p in packed_passes(steps[step], lengths, rank, size, row_tokens=row_tokens)]
     dtype = chosen_dtype(dtype, model, lambda: own(0, 0, 1)[0][0], out, group)
-    loop = tuning_settings(len(steps), s.sft_learning_rate, s.sft_warmup_ratio, 'fine-tuning', dtype)
-    with tuning_attention(model, dtype):
+    attention = tuning_attention(model, dtype)
+    loop = tuning_settings(len(steps), s.sft_learning_rate, s.sft_warmup_ratio, 'fine-tuning', dtype, attention)
+    with attending(model, attention):
         return fit(model, own, packed_loss, count_targets, loop, tuning_optimizer, out, group, evaluate, progress)
