@@ -229,7 +229,7 @@ def tuning_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, An
     torch.set_num_threads(recipe.threads)
     model, tokenizer = load_model(run/'checkpoints'/'final')
     model.to(recipe.device)
-    common = dict(seed=recipe.seed, progress=progress, dtype=_tuning_dtype(recipe, run))
+    common = dict(seed=recipe.seed, progress=progress, dtype=_tuning_dtype(recipe, run), say=_say)
     conversations, pairs = tuning_data(recipe.tuning.sources)
     work = out/'.unfinished'    # checkpoints, for a start that goes on
     for name, tune in (

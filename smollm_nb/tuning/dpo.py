@@ -10,17 +10,17 @@ __all__ = ['reward_margin', 'dpo_loss', 'sequence_logprobs', 'dpo']
 # %% ../../nbs/tuning/520_dpo.ipynb #e7ec2c22
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 import torch
 import torch.nn.functional as F
-from ..files import UserError
 from ..model.lm import SmolLM, token_logprobs
 from ..model.tokenizer import Tokenizer
 from ..settings import TuningSettings
 from ..training.distributed import Group
 from ..training.loop import fit
 from ..training.precision import attending, chosen_dtype, precision
-from .sft import (batches, encode_chat, pad_batch, passes, tuning_attention, tuning_optimizer,
-                                  tuning_settings, turns_of)
+from .sft import (batches, encode_chat, learnable, pad_batch, passes, tuning_attention,
+                                  tuning_optimizer, tuning_settings, turns_fault, turns_of)
 
 # %% ../../nbs/tuning/520_dpo.ipynb #244cb6c1
 def reward_margin(
@@ -95,16 +95,18 @@ def _reference(model, padded, lengths, dtype):
         found[:, items] = sums.view(2, -1).cpu()
     return found
 
-def _encoded(tokenizer, pairs, longest):
-    "Both conversations of each pair, where both have something to learn."
-    sides = ('chosen', 'rejected')
-    rows = [[encode_chat(tokenizer, turns_of(p, i, s), longest) for s in sides] for i, p in enumerate(pairs)]
-    rows = [r for r in rows if all(any(t != -100 for t in targets) for _, targets in r)]
-    if not rows:
-        raise UserError(
-            'no preference pair has an assistant turn within tuning.max_length tokens; give longer ones or raise it'
-        )
-    return rows
+def _pair(tokenizer, row, place, longest):
+    "Both conversations of a pair, encoded, and what is wrong with them."
+    chosen, rejected = (turns_of(row, place, side) for side in ('chosen', 'rejected'))
+    rows = [encode_chat(tokenizer, turns, longest) for turns in (chosen, rejected)]
+    if fault := turns_fault(chosen) or turns_fault(rejected):
+        return rows, fault
+    if chosen == rejected:
+        return rows, 'chosen and rejected are equal'
+    if chosen[:-1] != rejected[:-1]:
+        return rows, 'two questions'
+    learned = all(any(t != -100 for t in targets) for _, targets in rows)
+    return rows, '' if learned else f'without an answer in the first {longest} tokens'
 
 def _loss(beta):
     "The loss of `dpo_loss` for `fit`: a pair counts by its weight, and an empty pass is a pair without weight."
@@ -127,6 +129,7 @@ def dpo(
     dtype:str='float32',     # Compute precision: float32, bfloat16, or auto
     group:Group=Group(),     # Processes that share the steps
     evaluate:Callable[[SmolLM],dict[str,float]]|None=None, # Numbers by name, for the log
+    say:Callable[[str],Any]=print, # Receives notes, such as how many pairs are left out
 )->list[dict]:               # step, loss, learning_rate, grad_norm, …
     """Direct preference optimization.
 
@@ -141,12 +144,14 @@ def dpo(
         dtype: Compute precision: float32, bfloat16, or auto
         group: Processes that share the steps
         evaluate: Numbers by name, for the log
+        say: Receives notes, such as how many pairs are left out
 
     Returns:
         step, loss, learning_rate, grad_norm, …
     """
-    s = settings
-    rows = _encoded(tokenizer, pairs, min(s.max_length, model.config.max_position_embeddings))
+    s, longest = settings, min(settings.max_length, model.config.max_position_embeddings)
+    note = say if group.rank == 0 else str
+    rows = learnable(pairs, lambda row, place: _pair(tokenizer, row, place, longest), 'pair', note)
     lengths = [2*max(len(ids) for ids, _ in r) for r in rows]   # a pair is two rows
     def padded(items): return pad_batch([rows[i][side] for side in (0, 1) for i in items], tokenizer.pad_token_id)
     dtype = chosen_dtype(dtype, model, lambda: padded(passes(range(len(rows)), lengths, 0, 1)[0])[0], out, group)
@@ -162,4 +167,4 @@ def dpo(
     loop = tuning_settings(len(steps), s.dpo_learning_rate, 0.1, 'preferences', dtype, attention)
     def count(part): return part[3].sum()
     with attending(model, attention):
-        return fit(model, own, _loss(s.dpo_beta), count, loop, tuning_optimizer, out, group, evaluate, progress)
+        return fit(model, own, _loss(s.dpo_beta), count, loop, tuning_optimizer, out, group, evaluate, progress, say)

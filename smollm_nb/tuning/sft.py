@@ -7,7 +7,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/tuning/sft.html.md"""
 # %% auto #0
 __all__ = ['Row', 'ROW_TOKENS', 'PASS_TOKENS', 'CHECKPOINT_EVERY', 'encode_chat', 'pad_batch', 'pack_rows', 'pack_batch',
            'packed_loss', 'epoch_order', 'batches', 'passes', 'packed_passes', 'tuning_settings', 'tuning_attention',
-           'tuning_optimizer', 'turns_of', 'sft']
+           'tuning_optimizer', 'turns_of', 'turns_fault', 'learnable', 'sft']
 
 # %% ../../nbs/tuning/510_sft.ipynb #7ee43d24
 import math
@@ -334,16 +334,62 @@ def turns_of(
         )
     return row
 
+# %% ../../nbs/tuning/510_sft.ipynb #fa010002
+def turns_fault(
+    turns:Sequence[dict], # With 'role' and 'content'
+)->str:                   # '' if there is none
+    """What is wrong with a conversation: not user and assistant in turn, behind at most one system turn; an empty turn.
+
+    Args:
+        turns: With 'role' and 'content'
+
+    Returns:
+        '' if there is none
+    """
+    own = turns[1:] if turns and turns[0]['role'] == 'system' else turns
+    if any(m['role'] != ('user', 'assistant')[i % 2] for i, m in enumerate(own)):
+        return 'roles out of order'
+    return '' if all(m['content'].strip() for m in own) else 'an empty turn'
+
+def learnable(
+    items:Iterable[Any], # Conversations or pairs, as they came
+    encode:Callable[[Any,int],tuple[Any,str]], # Function of an item and its place: encoded, and its fault or ''
+    what:str,            # One of them, for the messages
+    say:Callable[[str],Any]=print, # Receives a line if any was left out
+)->list[Any]:            # What was encoded without a fault
+    """Encode items, and count those that are left out by their faults; `UserError` if none is left.
+
+    Args:
+        items: Conversations or pairs, as they came
+        encode: Function of an item and its place: encoded, and its fault or ''
+        what: One of them, for the messages
+        say: Receives a line if any was left out
+
+    Returns:
+        What was encoded without a fault
+    """
+    kept, faults = [], dict[str,list[int]]()
+    for place, item in enumerate(items):
+        row, fault = encode(item, place)
+        if fault:
+            faults.setdefault(fault, []).append(place)
+        else:
+            kept.append(row)
+    found = ', '.join(f'{len(at)} {f} (row {at[0]}{", …" if at[1:] else ""})' for f, at in faults.items())
+    if not kept:
+        raise UserError(f'no {what} to learn from: {found or "none was given"}; repair them or raise tuning.max_length')
+    left_out = sum(map(len, faults.values()))
+    if left_out:
+        say(f'{left_out} of {len(kept) + left_out} {what}s left out: {found}')
+    return kept
+
 # %% ../../nbs/tuning/510_sft.ipynb #d185f8e8
-def _rows(tokenizer, conversations, longest):
-    "Encoded conversations in which something is learned."
-    rows = [encode_chat(tokenizer, turns_of(r, i), longest) for i, r in enumerate(conversations)]
-    rows = [r for r in rows if any(t != -100 for t in r[1])]
-    if not rows:
-        raise UserError(
-            'no conversation has an assistant turn within tuning.max_length tokens; give longer ones or raise it'
-        )
-    return rows
+def _talk(tokenizer, row, place, longest):
+    "A conversation, encoded, and what is wrong with it."
+    turns = turns_of(row, place)
+    ids, targets = encode_chat(tokenizer, turns, longest)
+    learned = any(t != -100 for t in targets)
+    return (ids, targets), turns_fault(turns) or ('' if learned else f'without an answer in the first {longest} tokens')
 
 def sft(
     model:SmolLM,            # Changed in place, on its device
@@ -356,6 +402,7 @@ def sft(
     dtype:str='float32',     # Compute precision: float32, bfloat16, or auto
     group:Group=Group(),     # Processes that share the steps
     evaluate:Callable[[SmolLM],dict[str,float]]|None=None, # Numbers by name, for the log
+    say:Callable[[str],Any]=print, # Receives notes, such as how many conversations are left out
 )->list[dict]:               # step, loss, learning_rate, grad_norm, …
     """Supervised fine-tuning on the assistant's words.
 
@@ -370,12 +417,14 @@ def sft(
         dtype: Compute precision: float32, bfloat16, or auto
         group: Processes that share the steps
         evaluate: Numbers by name, for the log
+        say: Receives notes, such as how many conversations are left out
 
     Returns:
         step, loss, learning_rate, grad_norm, …
     """
-    s, pad = settings, tokenizer.pad_token_id
-    rows = _rows(tokenizer, conversations, min(s.max_length, model.config.max_position_embeddings))
+    s, pad, longest = settings, tokenizer.pad_token_id, min(settings.max_length, model.config.max_position_embeddings)
+    note = say if group.rank == 0 else str
+    rows = learnable(conversations, lambda row, place: _talk(tokenizer, row, place, longest), 'conversation', note)
     steps, lengths = batches(len(rows), s.sft_batch_size, s.sft_epochs, seed), [len(ids) for ids, _ in rows]
     row_tokens = min(ROW_TOKENS, model.config.max_position_embeddings)
     nothing = [[(rows[0][0], [-100]*len(rows[0][0]))]]
@@ -389,4 +438,4 @@ def sft(
     attention = tuning_attention(model, dtype)
     loop = tuning_settings(len(steps), s.sft_learning_rate, s.sft_warmup_ratio, 'fine-tuning', dtype, attention)
     with attending(model, attention):
-        return fit(model, own, packed_loss, count_targets, loop, tuning_optimizer, out, group, evaluate, progress)
+        return fit(model, own, packed_loss, count_targets, loop, tuning_optimizer, out, group, evaluate, progress, say)
