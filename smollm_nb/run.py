@@ -240,7 +240,7 @@ def tuning_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, An
         write_jsonl(out/f'{name}.jsonl', [{k: row[k] for k in TUNING_LOG} for row in log])
         model.save_pretrained(out/name, tokenizer)
     shutil.rmtree(work)
-    return dict(conversations=len(conversations), pairs=len(pairs))
+    return dict(conversations=len(conversations), pairs=len(pairs)) # given; what is left out is said
 
 # %% ../nbs/810_run.ipynb #697c9a4d
 PROMPTS = ('The', 'In mathematics,', 'def')

@@ -7,19 +7,20 @@ Docs: https://smollm-nb.github.io/smollm-nb/training/training.html.md"""
 # %% auto #0
 __all__ = ['cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_optimizer', 'optimizer_tensors', 'set_learning_rate',
            'DistributedError', 'Group', 'Replicas', 'compute', 'gpu_days', 'own_part', 'own_rows', 'parallel',
-           'process_group', 'synchronised', 'whole_model', 'ATTENTIONS', 'DTYPES', 'choose_attention', 'choose_dtype',
-           'chosen_attention', 'chosen_dtype', 'BackgroundWriter', 'CheckpointError', 'Speed', 'StepsAhead',
-           'TrainingLog', 'TrainingRun', 'latest_checkpoint', 'load_checkpoint', 'read_log', 'save_checkpoint',
-           'snapshot', 'LoopSettings', 'TrainingError', 'accumulate', 'count_targets', 'evaluate_quietly', 'fit',
-           'learned_tokens', 'model_config', 'next_token_loss', 'row_parts', 'train', 'train_step']
+           'process_group', 'synchronised', 'whole_model', 'ATTENTIONS', 'DTYPES', 'attending', 'choose_attention',
+           'choose_dtype', 'chosen_attention', 'chosen_dtype', 'BackgroundWriter', 'CheckpointError', 'Speed',
+           'StepsAhead', 'TrainingLog', 'TrainingRun', 'latest_checkpoint', 'load_checkpoint', 'read_log',
+           'save_checkpoint', 'snapshot', 'LoopSettings', 'TrainingError', 'accumulate', 'count_targets',
+           'evaluate_quietly', 'fit', 'learned_tokens', 'model_config', 'next_token_loss', 'row_parts', 'train',
+           'train_step']
 
 # %% ../../nbs/training/300_training.ipynb #3404707a
 from .schedule import cosine, linear, trapezoid
 from .optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors, set_learning_rate
 from .distributed import (DistributedError, Group, Replicas, compute, own_part, own_rows,
                                             parallel, process_group, synchronised, whole_model)
-from .precision import (ATTENTIONS, DTYPES, choose_attention, choose_dtype, chosen_attention,
-                                          chosen_dtype)
+from .precision import (ATTENTIONS, DTYPES, attending, choose_attention, choose_dtype,
+                                          chosen_attention, chosen_dtype)
 from .checkpoints import (BackgroundWriter, CheckpointError, Speed, StepsAhead, TrainingLog,
                                             TrainingRun, latest_checkpoint, load_checkpoint, read_log, save_checkpoint,
                                             snapshot)
@@ -31,9 +32,9 @@ from .loop import (LoopSettings, TrainingError, accumulate, count_targets, evalu
 _all_ = [
     'cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_optimizer', 'optimizer_tensors',
     'set_learning_rate', 'DistributedError', 'Group', 'Replicas', 'compute', 'gpu_days', 'own_part', 'own_rows',
-    'parallel', 'process_group', 'synchronised', 'whole_model', 'ATTENTIONS', 'DTYPES', 'choose_attention',
-    'choose_dtype', 'chosen_attention', 'chosen_dtype', 'BackgroundWriter', 'CheckpointError', 'Speed',
-    'StepsAhead', 'TrainingLog', 'TrainingRun', 'latest_checkpoint', 'load_checkpoint', 'read_log',
+    'parallel', 'process_group', 'synchronised', 'whole_model', 'ATTENTIONS', 'DTYPES', 'attending',
+    'choose_attention', 'choose_dtype', 'chosen_attention', 'chosen_dtype', 'BackgroundWriter', 'CheckpointError',
+    'Speed', 'StepsAhead', 'TrainingLog', 'TrainingRun', 'latest_checkpoint', 'load_checkpoint', 'read_log',
     'save_checkpoint', 'snapshot', 'LoopSettings', 'TrainingError', 'accumulate', 'count_targets',
     'evaluate_quietly', 'fit', 'learned_tokens', 'model_config', 'next_token_loss', 'row_parts', 'train', 'train_step'
 ]

@@ -84,9 +84,12 @@ ATTENTIONS = dict( # in a block, and as it is tried
 
 def _possible(model, seq_len, dtype, masked):
     "Names of the attentions of which one may be much faster than another for such rows."
-    on_cpu = model.device.type == 'cpu'
-    short, blocks = seq_len <= SHORT_ROW and dtype == 'bfloat16', model.compiled and not masked
-    return ['pytorch'] + ['short']*(on_cpu and short) + ['blocks']*(on_cpu and blocks)
+    names = ['pytorch']
+    if model.device.type == 'cpu' and dtype == 'bfloat16' and seq_len <= SHORT_ROW:
+        names.append('short')
+    if model.device.type == 'cpu' and model.compiled and not masked:
+        names.append('blocks')
+    return names
 
 def choose_attention(
     model:SmolLM,   # As it will be trained
@@ -191,6 +194,7 @@ def chosen_attention(
     names = _possible(model, seq_len, dtype, masked)
     return _kept(out, 'attention', names, lambda: choose_attention(model, rows, seq_len, dtype, masked), group)
 
+# %% ../../nbs/training/332_precision.ipynb #a77e0005
 @contextmanager
 def attending(
     model:SmolLM, # In training

@@ -97,16 +97,18 @@ def _reference(model, padded, lengths, dtype):
 
 def _pair(tokenizer, row, place, longest):
     "Both conversations of a pair, encoded, and what is wrong with them."
-    chosen, rejected = (turns_of(row, place, side) for side in ('chosen', 'rejected'))
-    rows = [encode_chat(tokenizer, turns, longest) for turns in (chosen, rejected)]
-    if fault := turns_fault(chosen) or turns_fault(rejected):
-        return rows, fault
-    if chosen == rejected:
-        return rows, 'chosen and rejected are equal'
-    if chosen[:-1] != rejected[:-1]:
-        return rows, 'two questions'
-    learned = all(any(t != -100 for t in targets) for _, targets in rows)
-    return rows, '' if learned else f'without an answer in the first {longest} tokens'
+    sides = [turns_of(row, place, side) for side in ('chosen', 'rejected')]
+    if fault := next(filter(None, map(turns_fault, sides)), ''):
+        return None, fault
+    asked, other = ([(m['role'], m['content']) for m in turns[:-1]] for turns in sides)
+    rows = [encode_chat(tokenizer, turns, longest) for turns in sides]
+    if not all(turns and turns[-1]['role'] == 'assistant' for turns in sides):
+        return rows, 'no answer at the end'
+    if asked != other:
+        return rows, 'answers to different turns'
+    if not all(any(t != -100 for t in targets) for _, targets in rows):
+        return rows, f'no answer within {longest} tokens'
+    return rows, 'equal answers' if rows[0] == rows[1] else ''
 
 def _loss(beta):
     "The loss of `dpo_loss` for `fit`: a pair counts by its weight, and an empty pass is a pair without weight."
@@ -154,9 +156,9 @@ def dpo(
     rows = learnable(pairs, lambda row, place: _pair(tokenizer, row, place, longest), 'pair', note)
     lengths = [2*max(len(ids) for ids, _ in r) for r in rows]   # a pair is two rows
     def padded(items): return pad_batch([rows[i][side] for side in (0, 1) for i in items], tokenizer.pad_token_id)
-    dtype = chosen_dtype(dtype, model, lambda: padded(passes(range(len(rows)), lengths, 0, 1)[0])[0], out, group)
+    dtype = chosen_dtype(dtype, model, lambda: padded(passes(range(len(rows)), lengths, 0, 1)[0])[0], out, group, note)
     attention = tuning_attention(model, dtype)
-    with attending(model, attention): # as the model will compute, or the first margins would not be zero
+    with attending(model, attention): # as the model will compute in training
         reference = _reference(model, padded, lengths, dtype)
     steps = batches(len(rows), s.dpo_batch_size, s.dpo_epochs, seed)
     def own(step, rank, size):

@@ -338,7 +338,7 @@ def turns_of(
 def turns_fault(
     turns:Sequence[dict], # With 'role' and 'content'
 )->str:                   # '' if there is none
-    """What is wrong with a conversation: not user and assistant in turn, behind at most one system turn; an empty turn.
+    """What is wrong with a conversation: who speaks, in which order, or a turn of user or assistant without a word.
 
     Args:
         turns: With 'role' and 'content'
@@ -347,6 +347,8 @@ def turns_fault(
         '' if there is none
     """
     own = turns[1:] if turns and turns[0]['role'] == 'system' else turns
+    if any(m['role'] not in ('system', 'user', 'assistant') for m in own):
+        return 'a role that is not system, user or assistant'
     if any(m['role'] != ('user', 'assistant')[i % 2] for i, m in enumerate(own)):
         return 'roles out of order'
     return '' if all(m['content'].strip() for m in own) else 'an empty turn'
@@ -375,21 +377,30 @@ def learnable(
             faults.setdefault(fault, []).append(place)
         else:
             kept.append(row)
-    found = ', '.join(f'{len(at)} {f} (row {at[0]}{", …" if at[1:] else ""})' for f, at in faults.items())
+    found = '; '.join(f'{fault}: {len(places)}, the first in row {places[0]}' for fault, places in faults.items())
     if not kept:
-        raise UserError(f'no {what} to learn from: {found or "none was given"}; repair them or raise tuning.max_length')
+        raise UserError(f'no {what} to learn from ({found or "there is none"}); give others')
     left_out = sum(map(len, faults.values()))
     if left_out:
-        say(f'{left_out} of {len(kept) + left_out} {what}s left out: {found}')
+        say(f'{left_out} of {len(kept) + left_out} {what}s left out ({found})')
     return kept
 
 # %% ../../nbs/tuning/510_sft.ipynb #d185f8e8
 def _talk(tokenizer, row, place, longest):
     "A conversation, encoded, and what is wrong with it."
     turns = turns_of(row, place)
+    if fault := turns_fault(turns):
+        return None, fault
     ids, targets = encode_chat(tokenizer, turns, longest)
     learned = any(t != -100 for t in targets)
-    return (ids, targets), turns_fault(turns) or ('' if learned else f'without an answer in the first {longest} tokens')
+    return (ids, targets), '' if learned else f'no answer within {longest} tokens'
+
+def _part(rows, packs, pad):
+    "A forward pass: packed where any row holds several conversations, else padded, as there is nothing to hide."
+    packs = [[rows[i] for i in pack] for pack in packs]
+    if all(len(pack) == 1 for pack in packs):
+        return pad_batch([pack[0] for pack in packs], pad)
+    return pack_batch(packs, pad)
 
 def sft(
     model:SmolLM,            # Changed in place, on its device
@@ -427,14 +438,11 @@ def sft(
     rows = learnable(conversations, lambda row, place: _talk(tokenizer, row, place, longest), 'conversation', note)
     steps, lengths = batches(len(rows), s.sft_batch_size, s.sft_epochs, seed), [len(ids) for ids, _ in rows]
     row_tokens = min(ROW_TOKENS, model.config.max_position_embeddings)
-    nothing = [[(rows[0][0], [-100]*len(rows[0][0]))]]
-    def batch(packs): # without a neighbour in any row there is nothing to hide
-        packs = [[rows[i] for i in pack] for pack in packs] or nothing
-        alone = all(len(pack) == 1 for pack in packs)
-        return pad_batch([pack[0] for pack in packs], pad) if alone else pack_batch(packs, pad)
+    nothing = pad_batch([(rows[0][0], [-100]*len(rows[0][0]))], pad)
     def own(step, rank, size):
-        return [batch(p) for p in packed_passes(steps[step], lengths, rank, size, row_tokens=row_tokens)]
-    dtype = chosen_dtype(dtype, model, lambda: own(0, 0, 1)[0][0], out, group)
+        every = packed_passes(steps[step], lengths, rank, size, row_tokens=row_tokens)
+        return [_part(rows, packs, pad) if packs else nothing for packs in every]
+    dtype = chosen_dtype(dtype, model, lambda: own(0, 0, 1)[0][0], out, group, note)
     attention = tuning_attention(model, dtype)
     loop = tuning_settings(len(steps), s.sft_learning_rate, s.sft_warmup_ratio, 'fine-tuning', dtype, attention)
     with attending(model, attention):
