@@ -108,6 +108,19 @@ def _source(id, dataset, text, words):
         before = '…' + before
     return Source(id, dataset, before, cut_out(start, end), after + '…'*(end + AROUND < len(text)))
 
+# %% ../../nbs/evaluation/428_trace.ipynb #07eeda38
+def _opened(path):
+    "A file of documents, opened for reading alone, and how many it holds."
+    if not path.is_file():
+        raise UserError(f'{path}: no such file; give the index of a run, RUN/trace/index.sqlite')
+    db = sqlite3.connect(f'{path.resolve().as_uri()}?mode=ro', uri=True)
+    try:
+        db.execute("SELECT 1 FROM documents WHERE documents MATCH 'word' LIMIT 1")
+        return db, db.execute('SELECT count(*) FROM documents').fetchone()[0]
+    except sqlite3.DatabaseError as e:
+        db.close()
+        raise UserError(f'{path}: no index of documents ({e}); delete this file, and it is made anew') from None
+
 # %% ../../nbs/evaluation/428_trace.ipynb #07eeda39
 class TrainingIndex:
     """The training documents of a run, and which of them hold a sequence of words.
@@ -118,16 +131,7 @@ class TrainingIndex:
     def __init__(self,
         path:str|Path, # From `write_index`
     ):
-        path = Path(path)
-        if not path.is_file():
-            raise UserError(f'{path}: no such file; give the index of a run, RUN/trace/index.sqlite')
-        self.db = sqlite3.connect(f'{path.resolve().as_uri()}?mode=ro', uri=True)
-        try:
-            self.documents = self.db.execute('SELECT count(*) FROM documents').fetchone()[0] # number of documents
-            self.holds(['word'])
-        except sqlite3.DatabaseError as e:
-            self.db.close()
-            raise UserError(f'{path}: no index of documents ({e}); delete this file, and it is made anew') from None
+        self.db, self.documents = _opened(Path(path)) # the documents' number
 
     def _found(self, columns, words, rest=''):
         query = f'SELECT {columns} FROM documents WHERE documents MATCH ? {rest}'

@@ -12,7 +12,7 @@ __all__ = ['cosine', 'linear', 'trapezoid', 'load_optimizer_tensors', 'make_opti
            'StepsAhead', 'TrainingLog', 'TrainingRun', 'latest_checkpoint', 'load_checkpoint', 'read_log',
            'save_checkpoint', 'snapshot', 'LoopSettings', 'TrainingError', 'accumulate', 'count_targets',
            'evaluate_quietly', 'fit', 'learned_tokens', 'model_config', 'next_token_loss', 'row_parts', 'train',
-           'train_step']
+           'train_step', 'possible_attentions']
 
 # %% ../../nbs/training/300_training.ipynb #3404707a
 from .schedule import cosine, linear, trapezoid
@@ -20,7 +20,7 @@ from .optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
 from .distributed import (DistributedError, Group, Replicas, compute, own_part, own_rows,
                                             parallel, process_group, synchronised, whole_model)
 from .precision import (ATTENTIONS, DTYPES, attending, choose_attention, choose_dtype,
-                                          chosen_attention, chosen_dtype)
+                                          chosen_attention, chosen_dtype, possible_attentions)
 from .checkpoints import (BackgroundWriter, CheckpointError, Speed, StepsAhead, TrainingLog,
                                             TrainingRun, latest_checkpoint, load_checkpoint, read_log, save_checkpoint,
                                             snapshot)
@@ -36,5 +36,6 @@ _all_ = [
     'choose_attention', 'choose_dtype', 'chosen_attention', 'chosen_dtype', 'BackgroundWriter', 'CheckpointError',
     'Speed', 'StepsAhead', 'TrainingLog', 'TrainingRun', 'latest_checkpoint', 'load_checkpoint', 'read_log',
     'save_checkpoint', 'snapshot', 'LoopSettings', 'TrainingError', 'accumulate', 'count_targets',
-    'evaluate_quietly', 'fit', 'learned_tokens', 'model_config', 'next_token_loss', 'row_parts', 'train', 'train_step'
+    'evaluate_quietly', 'fit', 'learned_tokens', 'model_config', 'next_token_loss', 'row_parts', 'train', 'train_step',
+    'possible_attentions'
 ]

@@ -22,7 +22,7 @@ from ..model.tokenizer import Tokenizer, with_system
 from ..settings import TuningSettings
 from ..training.distributed import Group
 from ..training.loop import LoopSettings, count_targets, fit
-from ..training.precision import attending, chosen_dtype
+from ..training.precision import attending, chosen_dtype, possible_attentions
 from ..training.schedule import cosine
 
 # %% ../../nbs/tuning/510_sft.ipynb #3cb4ef2c
@@ -214,6 +214,7 @@ def passes(
     """
     return _as_many([_own_passes(items[r::size], lengths, tokens) for r in range(size)], rank)
 
+# %% ../../nbs/tuning/510_sft.ipynb #9eddf487
 def packed_passes(
     items:Sequence[int],   # As in `passes`
     lengths:Sequence[int], # As in `passes`
@@ -286,7 +287,7 @@ def tuning_attention(
     Returns:
         A key of `ATTENTIONS`
     """
-    return 'short' if dtype == 'bfloat16' and model.device.type == 'cpu' else 'pytorch'
+    return 'short' if 'short' in possible_attentions(model, ROW_TOKENS, dtype, True) else 'pytorch'
 
 def tuning_optimizer(
     model:torch.nn.Module, # To tune
@@ -385,7 +386,7 @@ def learnable(
         say(f'{left_out} of {len(kept) + left_out} {what}s left out ({found})')
     return kept
 
-# %% ../../nbs/tuning/510_sft.ipynb #d185f8e8
+# %% ../../nbs/tuning/510_sft.ipynb #d185f8e7
 def _talk(tokenizer, row, place, longest):
     "A conversation, encoded, and what is wrong with it."
     turns = turns_of(row, place)
@@ -402,6 +403,7 @@ def _part(rows, packs, pad):
         return pad_batch([pack[0] for pack in packs], pad)
     return pack_batch(packs, pad)
 
+# %% ../../nbs/tuning/510_sft.ipynb #d185f8e8
 def sft(
     model:SmolLM,            # Changed in place, on its device
     tokenizer:Tokenizer,     # The model's
