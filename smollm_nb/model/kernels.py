@@ -25,6 +25,7 @@ from ..machine import can_compile, keep_freed_memory, multiplies, packs
 from .cache import Cache, KVCache
 from .layers import MLP, Attention, Block, apply_rope, attend, rope_at
 from .lm import LanguageModel, SmolLM, compile_once
+from .native import has_kernel, look_in_cpp
 
 # %% ../../nbs/model/270_kernels.ipynb #c8bef42b
 FEW_ROWS = 16 # up to here a product is limited by reading the matrix
@@ -533,6 +534,8 @@ def rows_weights(
     return (block.input_layernorm.weight, a.inward.packed, a.o_proj.packed,
             block.post_attention_layernorm.weight, m.inward.packed, m.down_proj.packed)
 
+_has_kernel = torch.compiler.assume_constant_result(has_kernel)
+
 @torch.compiler.nested_compile_region
 def rows_block_step(
     x:Tensor,       # (B, D) residual stream of each row's newest token
@@ -567,7 +570,8 @@ def rows_block_step(
     q, key, value = made.split([made.shape[1] - 2*K, K, K], 1)
     rows = torch.arange(B)
     k[rows, :, places], v[rows, :, places] = apply_rope(key, cos, sin)[:, :, 0], value[:, :, 0]
-    seen = look_back(apply_rope(q, cos, sin)[:, :, 0], k[:B, :, :S], v[:B, :, :S], mask)
+    look = look_in_cpp if _has_kernel(k.dtype, H) else look_back
+    seen = look(apply_rope(q, cos, sin)[:, :, 0], k[:B, :, :S], v[:B, :, :S], mask)
     x = x + multiply_packed(seen.flatten(1), outward)
     gate, up = multiply_packed(F.rms_norm(x, x.shape[-1:], norm2, eps), widen).chunk(2, -1)
     return x + multiply_packed(F.silu(gate)*up, narrow)
