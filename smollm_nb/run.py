@@ -551,12 +551,13 @@ def _sample_files(*patterns):
 
 def _corpus_settings(recipe):
     "What decides the corpus besides the files it reads: a source enters by its content, and no writer means no topics."
-    c, unused = recipe.corpus, {'corpus.source_path', 'corpus.prose_path'} # a package is known by its hash
+    c, unused = recipe.corpus, {'corpus.seed', 'corpus.source_path', 'corpus.prose_path'} # packages go by their hash
     if 'prose' not in c.sources:
         unused |= {'corpus.prose', 'corpus.prose_pages'}
     if c.writer == 'sample' or 'hub' in c.sources:
         unused |= {'corpus.topics', 'corpus.pages_per_topic', 'corpus.written_documents'}
-    return {k: v for k, v in recipe_values(recipe, 'seed', 'corpus', 'evaluation.tasks').items() if k not in unused}
+    values = recipe_values(recipe, 'seed', 'corpus', 'evaluation.tasks') | dict(seed=recipe.corpus_seed)
+    return {k: v for k, v in values.items() if k not in unused}
 
 def _corpus_inputs(recipe):
     "What the corpus reads besides installed modules: benchmark items to avoid, pages, scores, texts, the reader's own."

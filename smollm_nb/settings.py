@@ -55,6 +55,7 @@ class CorpusSettings:
     """From sources to curated documents.
 
     Attributes:
+        seed: of its random choices; -1 for the recipe's seed · none · ours
         sources: samples machine subjects prose folder warc hub · names · ours
         source_path: file or folder of the sources folder and warc · path · ours
         prose: kinds of the source prose: encyclopaedia, speeches, … · names · ours
@@ -81,6 +82,7 @@ class CorpusSettings:
         overlap_ratio: matched share of an item above which a text is dropped · 0 to 1 · Cosmopedia
         heldout_fraction: kept documents that training never sees · 0 to 1 · ours
     """
+    seed: int = -1                  # of its random choices; -1 for the recipe's seed · none · ours
     sources: tuple[str,...] = ('samples','machine') # samples machine subjects prose folder warc hub · names · ours
     source_path: str = ''           # file or folder of the sources folder and warc · path · ours
     prose: tuple[str,...] = ()      # kinds of the source prose: encyclopaedia, speeches, … · names · ours
@@ -315,6 +317,10 @@ class Recipe:
     tuning: TuningSettings = TuningSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     changes: dict[str,str] = field(default_factory=dict) # keys that were set for one run, as they were typed
+
+    @property
+    def corpus_seed(self) -> int:
+        return self.seed if self.corpus.seed < 0 else self.corpus.seed
 
 _GROUPS: dict[str, typing.Any] = {f.name: f.type for f in fields(Recipe) if is_dataclass(f.type)}
 
@@ -623,6 +629,7 @@ _LIMITS = ( # (what to use, whether a value is possible, keys)
         seed corpus.hub_documents corpus.prose_pages corpus.written_documents mixture.late_step training.warmup_steps
         training.decay_steps training.keep_every training.evaluate_every evaluation.limit evaluation.sample_limit
         evaluation.heldout_documents"""),
+    (f'use 0 to {_MOST}, or -1 for the recipe\'s seed', lambda x: -1 <= x <= _MOST, 'corpus.seed'),
     ('use a positive, finite number', lambda x: 0 < x < math.inf, """
         training.learning_rate training.grad_clip tuning.sft_learning_rate tuning.dpo_learning_rate tuning.dpo_beta"""),
     ('use 0 or a positive, finite number', lambda x: 0 <= x < math.inf, 'training.epsilon training.weight_decay'),

@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/stages.html.md"""
 
 # %% auto #0
 __all__ = ['HASHED', 'ASIDE', 'Stage', 'stage_records', 'read_manifest', 'is_done', 'differences', 'damage', 'partial_folder',
-           'read_begun', 'run_stage', 'lock_folder', 'choose_stages', 'run_stages', 'plan_stages']
+           'read_begun', 'run_stage', 'lock_folder', 'choose_stages', 'run_stages', 'plan_stages', 'borrow_stages']
 
 # %% ../nbs/800_stages.ipynb #bcf3c0b1
 import json
@@ -599,3 +599,39 @@ def plan_stages(
     records, chosen = records or stage_records(stages, recipe), choose_stages(stages, only, first, last)
     states = [_plan(s, run, records[s.name], force, verify) for s in chosen]
     return [dict(stage=s.name, state=state, why=why) for s, (state, why) in zip(chosen, states)]
+
+# %% ../nbs/800_stages.ipynb #80b00003
+def borrow_stages(
+    stages:Sequence['Stage'], # All stages in order
+    records:dict[str, dict[str, Any]], # From `stage_records`
+    run:str|Path,             # The run's folder
+    lenders:Sequence[str|Path], # Folders of other runs
+    say:Callable[[str], object]=print, # Receives a line if something is set aside
+)->list[str]:                 # Names of the stages that were taken from others
+    """Give a run those stages that others have finished with the same result; the first that nobody has ends it.
+
+    Args:
+        stages: All stages in order
+        records: From `stage_records`
+        run: The run's folder
+        lenders: Folders of other runs
+        say: Receives a line if something is set aside
+
+    Returns:
+        Names of the stages that were taken from others
+    """
+    taken = []
+    for s in stages:
+        if _take_up(s, run, records[s.name], say):
+            continue
+        have = [f for f in (Path(other)/s.name for other in lenders) if is_done(read_manifest(f), records[s.name])]
+        lent = next((f for f in have if not damage(f, read_manifest(f))), None)
+        if lent is None:
+            break
+        if partial_folder(run, s.name).exists():
+            _unfinished_aside(run, s.name, '', say)
+        with atomic_folder(partial_folder(run, s.name)) as tmp:
+            shutil.copytree(lent, tmp, copy_function=_link, dirs_exist_ok=True)
+        _close_partial(s, run, say)
+        taken.append(s.name)
+    return taken

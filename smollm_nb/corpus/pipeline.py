@@ -131,10 +131,10 @@ def _prompts(recipe:Recipe, folder:CorpusFolder):
     from smollm_nb.corpus.search import TopicIndex
     from smollm_nb.corpus.topics import choose_topics, load_topics
     from smollm_nb.corpus.web import mask_pii
-    c = recipe.corpus
+    c, seed = recipe.corpus, recipe.corpus_seed
     pages = ((r['id'], mask_pii(r['text'])) for r in read_rows(folder.work/'fineweb-edu-dedup'))
     return plan_prompts(
-        choose_topics(load_topics(), c.topics, recipe.seed), TopicIndex.build(pages), recipe.seed, c.written_documents,
+        choose_topics(load_topics(), c.topics, seed), TopicIndex.build(pages), seed, c.written_documents,
         c.pages_per_topic
     )
 
@@ -157,7 +157,7 @@ def _write_cosmopedia(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
         return
     prompts = _prompts(recipe, folder)
     dropped = folder.dropped('cosmopedia-v2', 'clean_up')/'00000.jsonl.zst'
-    how:dict[str,Any] = dict(seed=recipe.seed, dropped_path=dropped, progress=progress)
+    how:dict[str,Any] = dict(seed=recipe.corpus_seed, dropped_path=dropped, progress=progress)
     if writer == 'packaged':
         return _by_packaged_model(recipe, prompts, path, **how)
     from smollm_nb.corpus.writing import write_with_server
@@ -211,7 +211,7 @@ def _finish(name:str, recipe:Recipe, folder:CorpusFolder, decontaminator:Deconta
     raw_pages = name == 'fineweb-edu-dedup' and 'hub' not in c.sources
     return finish_dataset(
         name, partial(_rows, name, recipe, folder), folder, decontaminator,
-        lambda group: name != 'conversations' and held_out(group, c.heldout_fraction, recipe.seed),
+        lambda group: name != 'conversations' and held_out(group, c.heldout_fraction, recipe.corpus_seed),
         (c.minhash_ngram, c.minhash_buckets, c.minhash_hashes), mask_pii if raw_pages else None
     )
 
