@@ -265,7 +265,7 @@ def best_seconds(
     return min(seconds)
 
 LAYOUTS = {'A B': lambda a, b: a @ b, 'A Bᵀ': lambda a, b: a @ b.T, 'Aᵀ B': lambda a, b: a.T @ b}
-PACKED = 'A B packed' # only where `packs` says so
+PACKED = 'A Bᵀ packed' # only where `packs` says so
 
 def _ready(layout, a, b):
     "A product as a function of nothing, with what is done once behind it."

@@ -620,18 +620,21 @@ def borrow_stages(
     Returns:
         Names of the stages that were taken from others
     """
-    taken = []
-    for s in stages:
-        if _take_up(s, run, records[s.name], say):
-            continue
-        have = [f for f in (Path(other)/s.name for other in lenders) if is_done(read_manifest(f), records[s.name])]
-        lent = next((f for f in have if not damage(f, read_manifest(f))), None)
-        if lent is None:
-            break
-        if partial_folder(run, s.name).exists():
-            _unfinished_aside(run, s.name, '', say)
-        with atomic_folder(partial_folder(run, s.name)) as tmp:
-            shutil.copytree(lent, tmp, copy_function=_link, dirs_exist_ok=True)
-        _close_partial(s, run, say)
-        taken.append(s.name)
-    return taken
+    taken, lock = [], lock_folder(run)
+    try:
+        for s in stages:
+            if _take_up(s, run, records[s.name], say):
+                continue
+            have = [f for f in (Path(other)/s.name for other in lenders) if is_done(read_manifest(f), records[s.name])]
+            lent = next((f for f in have if not damage(f, read_manifest(f))), None)
+            if lent is None:
+                break
+            if partial_folder(run, s.name).exists():
+                _unfinished_aside(run, s.name, '', say)
+            with atomic_folder(partial_folder(run, s.name)) as tmp:
+                shutil.copytree(lent, tmp, copy_function=_link, dirs_exist_ok=True)
+            _close_partial(s, run, say)
+            taken.append(s.name)
+        return taken
+    finally:
+        lock.release()

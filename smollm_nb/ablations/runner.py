@@ -22,7 +22,7 @@ import numpy as np
 import tqdm.auto
 from ..corpus.workers import end_with_parent
 from ..evaluation.statistics import ratio_of_sums
-from ..files import UserError, needs, read_json, write_json
+from ..files import UserError, needs, read_json, read_jsonl, write_json
 from ..machine import product_seconds
 from ..run import STAGES, run_recipe
 from ..settings import Recipe, load_recipe
@@ -241,12 +241,17 @@ def _side_by_side(work, cells, processes, progress):
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
+def _last_loss(run):
+    "Training loss in nats per token, the mean of the last tenth of the log."
+    losses = [r['loss'] for r in read_jsonl(run/'checkpoints'/'train.jsonl')]
+    return round(statistics.mean(losses[-max(1, len(losses)//10):]), 4)
+
 def _row(cell):
     "What is kept of a cell."
     manifest, t = read_manifest(cell.run/'checkpoints'), cell.recipe.training
     return dict(variant=cell.variant, seed=cell.seed, parameters=manifest['summary']['parameters'],
                 tokens=t.tokens_per_step*t.train_steps, dtype=cell.recipe.dtype, seconds=manifest['seconds'],
-                signals=read_json(_signals_path(cell))['signals'])
+                loss=_last_loss(cell.run), signals=read_json(_signals_path(cell))['signals'])
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500020
 def run_grid(
@@ -255,7 +260,7 @@ def run_grid(
     processes:int=1,   # Trainings side by side; with 1 they are done in this process
     settings:str|Path|None=None, # Another settings.ini
     progress:bool=True, # Show progress bars
-)->list[dict[str, Any]]: # A row for each training: variant, seed, parameters, tokens, dtype, seconds, signals
+)->list[dict[str, Any]]: # A row for each training: variant, seed, parameters, tokens, dtype, seconds, loss, signals
     """Train and measure every cell of a grid that is not done yet.
 
     Args:
@@ -266,7 +271,7 @@ def run_grid(
         progress: Show progress bars
 
     Returns:
-        A row for each training: variant, seed, parameters, tokens, dtype, seconds, signals
+        A row for each training: variant, seed, parameters, tokens, dtype, seconds, loss, signals
     """
     cells = grid_cells(grid, folder, settings)
     _share(cells, settings, progress)

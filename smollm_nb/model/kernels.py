@@ -534,8 +534,6 @@ def rows_weights(
     return (block.input_layernorm.weight, a.inward.packed, a.o_proj.packed,
             block.post_attention_layernorm.weight, m.inward.packed, m.down_proj.packed)
 
-_has_kernel = torch.compiler.assume_constant_result(has_kernel)
-
 @torch.compiler.nested_compile_region
 def rows_block_step(
     x:Tensor,       # (B, D) residual stream of each row's newest token
@@ -547,6 +545,7 @@ def rows_block_step(
     cos:Tensor,     # (B, 1, 1, H) rotary cosines of the places
     sin:Tensor,     # (B, 1, 1, H) rotary sines
     eps:float,      # Of the norms
+    native:bool,    # Attention by `look_in_cpp`, where `has_kernel` allows it
 )->Tensor:          # (B, D)
     """`Block` for many rows that each add a token.
 
@@ -560,6 +559,7 @@ def rows_block_step(
         cos: (B, 1, 1, H) rotary cosines of the places
         sin: (B, 1, 1, H) rotary sines
         eps: Of the norms
+        native: Attention by `look_in_cpp`, where `has_kernel` allows it
 
     Returns:
         (B, D)
@@ -570,7 +570,7 @@ def rows_block_step(
     q, key, value = made.split([made.shape[1] - 2*K, K, K], 1)
     rows = torch.arange(B)
     k[rows, :, places], v[rows, :, places] = apply_rope(key, cos, sin)[:, :, 0], value[:, :, 0]
-    look = look_in_cpp if _has_kernel(k.dtype, H) else look_back
+    look = look_in_cpp if native else look_back
     seen = look(apply_rope(q, cos, sin)[:, :, 0], k[:B, :, :S], v[:B, :, :S], mask)
     x = x + multiply_packed(seen.flatten(1), outward)
     gate, up = multiply_packed(F.rms_norm(x, x.shape[-1:], norm2, eps), widen).chunk(2, -1)
@@ -588,6 +588,7 @@ def rows_step(
     head:Tensor,   # (V, D) packed
     theta:float,   # Base of the rotary wavelengths
     eps:float,     # Of the norms
+    native:bool,   # As in `rows_block_step`
 )->Tensor:         # (B, V) logits in float32
     """The whole model for the newest tokens of many rows.
 
@@ -602,6 +603,7 @@ def rows_step(
         head: (V, D) packed
         theta: Base of the rotary wavelengths
         eps: Of the norms
+        native: As in `rows_block_step`
 
     Returns:
         (B, V) logits in float32
@@ -609,7 +611,7 @@ def rows_step(
     cos, sin = rope_at(places[:, None, None], caches[0][0].shape[-1], theta)
     x = embed[tokens]
     for weights, (k, v) in zip(blocks, caches):
-        x = rows_block_step(x, weights, k, v, places, mask, cos, sin, eps)
+        x = rows_block_step(x, weights, k, v, places, mask, cos, sin, eps, native)
     return multiply_packed(F.rms_norm(x, x.shape[-1:], norm, eps), head).float()
 
 WRITTEN_DOWN = 6 # operations from which on compiled code computes a number once and stores it
@@ -788,7 +790,7 @@ def _next_of_rows(fast, input_ids, cache):
         torch._dynamo.mark_dynamic(x, changing)
     caches = [(cache.k[i], cache.v[i]) for i in range(len(fast.row_weights))]
     ends = fast.model.model.embed_tokens.weight, fast.model.model.norm.weight, fast.model.lm_head.packed
-    constants = fast.config.rope_theta, fast.config.rms_norm_eps
+    constants = fast.config.rope_theta, fast.config.rms_norm_eps, has_kernel(cache.k.dtype, cache.k.shape[-1])
     logits = _compiled(_compiled_rows(), tokens, places, mask, fast.row_weights, caches, *ends, *constants)
     cache.advance(plan)
     return logits

@@ -1,4 +1,4 @@
-"""workshop · What a compiler for tensors cannot be told: which numbers come next, and how long they stay
+"""workshop · Attention of one new token for each of many texts, by hand: what is read next, and how long it stays
 
 Docs: https://smollm-nb.github.io/smollm-nb/model/native.html.md"""
 
@@ -13,7 +13,6 @@ import warnings
 from functools import cache
 import torch
 from torch import Tensor
-from torch._inductor.codecache import CppCodeCache
 from ..machine import can_compile
 
 # %% ../../nbs/model/265_native.ipynb #c6650008
@@ -22,11 +21,11 @@ _READ = r'''
 #include <ATen/cpu/vec/vec.h>
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <omp.h>
 using at::vec::fmadd, at::vec::maximum, at::vec::vec_reduce_all;
 using Vec = at::vec::Vectorized<float>;
 constexpr int64_t WIDE = Vec::size(); // numbers in a register
-constexpr int64_t KEYS = 16;          // that are turned into float32 at a time
+constexpr int64_t KEYS = 16;          // that are converted at a time
 
 inline Vec load(const float* from) { return Vec::loadu(from); }
 inline Vec load(const at::BFloat16* from) {
@@ -48,7 +47,7 @@ void read(const T* from, int64_t step, int64_t n, float (*to)[H], const T* next)
 # %% ../../nbs/model/265_native.ipynb #c6650011
 _SCORES = r'''
 template <class T, int64_t H>
-void score(const T* q, const T* k, const T* v, const bool* mask, int64_t step, int64_t G, int64_t S, int64_t room,
+void score(const T* q, const T* k, const T* v, const bool* mask, int64_t step, int64_t G, int64_t S, int64_t row,
            float* scores) {
   auto plus = [](const Vec& a, const Vec& b) { return a + b; };
   float keys[KEYS][H];
@@ -61,7 +60,7 @@ void score(const T* q, const T* k, const T* v, const bool* mask, int64_t step, i
       for (int64_t i = 0; i < n; i++) {
         Vec sum(0);
         for (int64_t h = 0; h < H/WIDE; h++) sum = fmadd(query[h], Vec::loadu(keys[i] + h*WIDE), sum);
-        scores[g*room + s + i] = mask[s + i] ? vec_reduce_all<float>(plus, sum) : -INFINITY;
+        scores[g*row + s + i] = mask[s + i] ? vec_reduce_all<float>(plus, sum) : -INFINITY;
       }
     }
   }
@@ -69,8 +68,8 @@ void score(const T* q, const T* k, const T* v, const bool* mask, int64_t step, i
 '''
 
 # %% ../../nbs/model/265_native.ipynb #c6650013
-_SHARES = r'''
-float share(float* x, int64_t n) { // scores become shares in place, up to the factor that is returned
+_WEIGHTS = r'''
+float exponentials(float* x, int64_t n) { // in place; returns their sum
   Vec largest(-INFINITY), total(0);
   for (int64_t s = 0; s < n; s += WIDE) largest = maximum(largest, Vec::loadu(x + s));
   Vec most(vec_reduce_all<float>([](const Vec& a, const Vec& b) { return maximum(a, b); }, largest));
@@ -86,7 +85,7 @@ float share(float* x, int64_t n) { // scores become shares in place, up to the f
 # %% ../../nbs/model/265_native.ipynb #c6650015
 _SUMS = r'''
 template <class T, int64_t H>
-void sum(const float* shares, const T* v, const T* next, int64_t step, int64_t G, int64_t S, int64_t room,
+void sum(const float* weights, const T* v, const T* next, int64_t step, int64_t G, int64_t S, int64_t row,
          float* sums) {
   float values[KEYS][H];
   for (int64_t s = 0; s < S; s += KEYS) {
@@ -96,7 +95,7 @@ void sum(const float* shares, const T* v, const T* next, int64_t step, int64_t G
       Vec sum[H/WIDE];
       for (int64_t h = 0; h < H/WIDE; h++) sum[h] = Vec::loadu(sums + g*H + h*WIDE);
       for (int64_t i = 0; i < n; i++) {
-        Vec weight(shares[g*room + s + i]);
+        Vec weight(weights[g*row + s + i]);
         for (int64_t h = 0; h < H/WIDE; h++) sum[h] = fmadd(weight, Vec::loadu(values[i] + h*WIDE), sum[h]);
       }
       for (int64_t h = 0; h < H/WIDE; h++) sum[h].store(sums + g*H + h*WIDE);
@@ -108,29 +107,29 @@ void sum(const float* shares, const T* v, const T* next, int64_t step, int64_t G
 # %% ../../nbs/model/265_native.ipynb #c6650018
 _LOOK = r'''
 template <class T, int64_t H>
-void look(const T* q, const T* k, const T* v, const bool* mask, T* out, int64_t B, int64_t K, int64_t G, int64_t S,
-          int64_t text, int64_t head, int64_t step, int64_t threads) {
-  int64_t room = (S + WIDE - 1)/WIDE*WIDE;
+void look(const T* q, const T* k, const T* v, const bool* mask, T* out, float* memory, int64_t B, int64_t K, int64_t G,
+          int64_t S, int64_t text, int64_t head, int64_t step, int64_t threads) {
+  int64_t row = (S + WIDE - 1)/WIDE*WIDE;
   auto place = [=](int64_t i) { return i/K*text + i%K*head; };
   #pragma omp parallel num_threads(threads)
   {
-    std::vector<float> scores(G*room), sums(G*H);
-    #pragma omp for schedule(static)
+    float *scores = memory + omp_get_thread_num()*G*(row + H), *sums = scores + G*row;
+    #pragma omp for schedule(dynamic, K)
     for (int64_t i = 0; i < B*K; i++) {
       const bool* seen = mask + i/K*S;
       int64_t n = S;
       while (n > 0 && !seen[n - 1]) n--;
       int64_t filled = (n + WIDE - 1)/WIDE*WIDE;
-      for (int64_t g = 0; g < G; g++) std::fill(&scores[g*room] + n, &scores[g*room] + filled, -INFINITY);
-      std::fill(sums.begin(), sums.end(), 0.f);
+      for (int64_t g = 0; g < G; g++) std::fill(scores + g*row + n, scores + g*row + filled, -INFINITY);
+      std::fill(sums, sums + G*H, 0.f);
       const T *keys = k + place(i), *values = v + place(i), *next = k + place(std::min(i + 1, B*K - 1));
-      score<T, H>(q + i*G*H, keys, values, seen, step, G, n, room, scores.data());
+      score<T, H>(q + i*G*H, keys, values, seen, step, G, n, row, scores);
       for (int64_t g = 0; g < G; g++) {
-        float total = share(&scores[g*room], filled);
-        for (int64_t s = 0; s < n; s++) scores[g*room + s] /= total;
+        float total = exponentials(scores + g*row, filled);
+        for (int64_t s = 0; s < n; s++) scores[g*row + s] /= total;
       }
-      sum<T, H>(scores.data(), values, next, step, G, n, room, sums.data());
-      std::copy(sums.begin(), sums.end(), out + i*G*H);
+      sum<T, H>(scores, values, next, step, G, n, row, sums);
+      std::copy(sums, sums + G*H, out + i*G*H);
     }
   }
 }
@@ -138,11 +137,11 @@ void look(const T* q, const T* k, const T* v, const bool* mask, T* out, int64_t 
 
 # %% ../../nbs/model/265_native.ipynb #c6650020
 WIDTHS = (16, 32, 64, 128) # of heads, for which there is a kernel
-_DOOR = r'''
-extern "C" void look_TYPE(const TYPE* q, const TYPE* k, const TYPE* v, const bool* mask, TYPE* out, int64_t H,
-                          int64_t B, int64_t K, int64_t G, int64_t S, int64_t text, int64_t head, int64_t step,
-                          int64_t threads) {
-  auto run = [&](auto kernel) { kernel(q, k, v, mask, out, B, K, G, S, text, head, step, threads); };
+_ENTRY = r'''
+extern "C" void look_TYPE(const TYPE* q, const TYPE* k, const TYPE* v, const bool* mask, TYPE* out, float* memory,
+                          int64_t H, int64_t B, int64_t K, int64_t G, int64_t S, int64_t text, int64_t head,
+                          int64_t step, int64_t threads) {
+  auto run = [&](auto kernel) { kernel(q, k, v, mask, out, memory, B, K, G, S, text, head, step, threads); };
   if (H == 16) run(look<TYPE, 16>);
   else if (H == 32) run(look<TYPE, 32>);
   else if (H == 64) run(look<TYPE, 64>);
@@ -150,8 +149,8 @@ extern "C" void look_TYPE(const TYPE* q, const TYPE* k, const TYPE* v, const boo
 }
 '''
 _TYPES = 'using float32 = float;\nusing bfloat16 = at::BFloat16;\n'
-_SOURCE = ''.join([_READ, _SCORES, _SHARES, _SUMS, _LOOK, _TYPES,
-                   *(_DOOR.replace('TYPE', name) for name in ('float32', 'bfloat16'))])
+_SOURCE = ''.join([_READ, _SCORES, _WEIGHTS, _SUMS, _LOOK, _TYPES,
+                   *(_ENTRY.replace('TYPE', name) for name in ('float32', 'bfloat16'))])
 
 # %% ../../nbs/model/265_native.ipynb #c6650022
 @cache
@@ -160,19 +159,20 @@ def _library():
     if not can_compile():
         return None
     try:
+        from torch._inductor.codecache import CppCodeCache # no public name; takes a second, and few need it
         library = CppCodeCache.load(_SOURCE)
-    except (OSError, RuntimeError) as e:
+    except (OSError, RuntimeError, ImportError, AttributeError, TypeError) as e: # or another release of PyTorch
         warnings.warn(f'the attention kernel in C++ cannot be built, a slower way is used: {str(e)[:300]}')
         return None
-    for door in (library.look_float32, library.look_bfloat16):
-        door.argtypes, door.restype = [ctypes.c_void_p]*5 + [ctypes.c_int64]*9, None
+    for entry in (library.look_float32, library.look_bfloat16):
+        entry.argtypes, entry.restype = [ctypes.c_void_p]*6 + [ctypes.c_int64]*9, None
     return library
 
 def has_kernel(
     dtype:torch.dtype, # Of queries, keys and values
     width:int,         # H, numbers in a head
 )->bool:               # Builds it the first time, which takes some seconds
-    """Whether `look_in_cpp` can be used here.
+    """Whether `look_in_cpp` can be used on this CPU.
 
     Args:
         dtype: Of queries, keys and values
@@ -190,37 +190,37 @@ def _check(q, k, v, mask):
     B, K, S, H = k.shape
     if not has_kernel(k.dtype, H):
         raise ValueError(f'no kernel for heads of {H} in {k.dtype}; ask has_kernel first')
-    fits = v.shape == k.shape and q.shape[::2] == (B, H) and q.shape[1] % K == 0 and mask.shape == (B, 1, S)
+    fits = K > 0 and v.shape == k.shape and q.shape == (B, q.shape[1]//K*K, H) and mask.shape == (B, 1, S)
     if not fits or {q.dtype, v.dtype} != {k.dtype} or mask.dtype != torch.bool:
         kinds = ', '.join(f'{n} {tuple(x.shape)} {x.dtype}' for n, x in dict(q=q, k=k, v=v, mask=mask).items())
         raise ValueError(f'queries (B, N, H), keys and values (B, K, S, H) and a mask (B, 1, S) do not fit: {kinds}')
 
-@torch.library.custom_op(f'{_OPS}::look_in_cpp', mutates_args=())
+@torch.library.custom_op(f'{_OPS}::look_in_cpp', mutates_args=(), device_types='cpu')
 def look_in_cpp(
     q:Tensor,    # (B, N, H) each text's newest queries
     k:Tensor,    # (B, K, S, H) all keys, the newest token's among them; may be part of a larger cache
     v:Tensor,    # (B, K, S, H) all values, likewise
-    mask:Tensor, # (B, 1, S) True where a text may look, somewhere at least
-)->Tensor:       # (B, N, H) in the type of v; `ValueError` where shapes or types do not fit
-    """Attention of one token of each of many texts to everything before it and itself; only where `has_kernel` says so.
+    mask:Tensor, # (B, 1, S) True where a text may look
+)->Tensor:       # (B, N, H) in the type of v, without gradient; 0 for a text that may look nowhere
+    """Attention of a token of each of many texts to all before it and itself; `ValueError` for what does not fit.
 
     Args:
         q: (B, N, H) each text's newest queries
         k: (B, K, S, H) all keys, the newest token's among them; may be part of a larger cache
         v: (B, K, S, H) all values, likewise
-        mask: (B, 1, S) True where a text may look, somewhere at least
+        mask: (B, 1, S) True where a text may look
 
     Returns:
-        (B, N, H) in the type of v; `ValueError` where shapes or types do not fit
+        (B, N, H) in the type of v, without gradient; 0 for a text that may look nowhere
     """
     _check(q, k, v, mask)
     if k.stride(-1) != 1 or k.stride() != v.stride():
         k, v = k.contiguous(), v.contiguous()
     q, mask, (B, K, S, H) = q.contiguous(), mask.contiguous(), k.shape
-    out = torch.empty_like(q)
-    door = getattr(_library(), f'look_{str(k.dtype).removeprefix("torch.")}')
-    door(*(x.data_ptr() for x in (q, k, v, mask, out)), H, B, K, q.shape[1]//K, S, *k.stride()[:3],
-         torch.get_num_threads())
+    threads, out = torch.get_num_threads(), torch.empty_like(q)
+    memory = torch.empty(threads, q.shape[1]//K*(S + 16 + H)) # a register holds 16 numbers at most
+    entry = getattr(_library(), f'look_{str(k.dtype).removeprefix("torch.")}')
+    entry(*(x.data_ptr() for x in (q, k, v, mask, out, memory)), H, B, K, q.shape[1]//K, S, *k.stride()[:3], threads)
     return out
 
 @look_in_cpp.register_fake
