@@ -608,7 +608,7 @@ def borrow_stages(
     lenders:Sequence[str|Path], # Folders of other runs
     say:Callable[[str], object]=print, # Receives a line if something is set aside
 )->list[str]:                 # Names of the stages that were taken from others
-    """Give a run those stages that others have finished with the same result; the first that nobody has ends it.
+    """Give a run the stages that others have finished with the same result, up to the first that none of them has.
 
     Args:
         stages: All stages in order

@@ -9,6 +9,7 @@ __all__ = ['JUDGING', 'JUDGED_CHARACTERS', 'MEASURING', 'Grid', 'Cell', 'grid_ce
            'differences', 'compare_variants', 'signal_table', 'plot_variants', 'grid_seconds']
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500004
+import json
 import math
 import os
 import re
@@ -22,7 +23,7 @@ import numpy as np
 import tqdm.auto
 from ..corpus.workers import end_with_parent
 from ..evaluation.statistics import ratio_of_sums
-from ..files import UserError, needs, read_json, read_jsonl, write_json
+from ..files import UserError, needs, read_json, read_jsonl, source_hash, write_json
 from ..machine import product_seconds
 from ..run import STAGES, run_recipe
 from ..settings import Recipe, load_recipe
@@ -71,16 +72,33 @@ class Cell:
     run: Path               # folder of its run
     records: dict[str, dict[str, Any]] # stage -> what it depends on, from `stage_records`
 
-def _for_all(grid, settings):
+_MARK = 'grid.json' # in the folder of a grid
+
+def _precision(base, folder):
+    "The precision of all cells: the recipe's, the one that was chosen before, or the faster one here."
+    if base.dtype != 'auto':
+        return base.dtype
+    if (Path(folder)/_MARK).exists():
+        return read_json(Path(folder)/_MARK)['dtype']
+    return min(('float32', 'bfloat16'), key=partial(product_seconds, device=base.device.partition(':')[0]))
+
+def _for_all(grid, folder, settings):
     "Keys that every cell sets before its own: one corpus, one precision."
     base = load_recipe(grid.recipe, settings, grid.common)
-    kind = base.device.partition(':')[0]
-    fast = min(('float32', 'bfloat16'), key=partial(product_seconds, device=kind))
-    return grid.common | {'corpus.seed': base.corpus_seed, 'dtype': fast if base.dtype == 'auto' else base.dtype}
+    return grid.common | {'corpus.seed': base.corpus_seed, 'dtype': _precision(base, folder)}
 
 def _folder_name(variant): return re.sub(r'[^\w.-]+', '-', variant).strip('-.')
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500009
+_NOT_OWN = re.compile(r'evaluation\..*|dtype|threads|device|seed|corpus\.seed')
+
+def _check_variant(grid, name, own):
+    bad = [key for key in own if _NOT_OWN.fullmatch(key)]
+    if bad:
+        raise UserError(f'grid {grid.name}, variant {name!r}: {bad[0]} must be the same for all; set it in `common`')
+    if not _folder_name(name):
+        raise UserError(f'grid {grid.name}, variant {name!r}: a name needs a letter or a digit, it becomes a folder')
+
 def grid_cells(
     grid:Grid,        # The question
     folder:str|Path,  # Where its runs lie
@@ -96,17 +114,18 @@ def grid_cells(
     Returns:
         Seed after seed, so that a first answer comes early
     """
-    if len(grid.variants) < 2 or len(set(grid.seeds)) < 2:
-        raise UserError(f'grid {grid.name}: a difference needs two variants, and its error two seeds')
-    cells, common = [], _for_all(grid, settings)
+    if len(grid.variants) < 2 or not len(grid.seeds) == len(set(grid.seeds)) >= 2:
+        raise UserError(f'grid {grid.name}: a difference needs two variants, and its error two seeds that differ')
+    cells, common = [], _for_all(grid, folder, settings)
     for seed in grid.seeds:
         for name, own in grid.variants.items():
+            _check_variant(grid, name, own)
             changes = common | own | dict(seed=seed)
             try:
                 recipe = load_recipe(grid.recipe, settings, changes)
             except UserError as e:
                 raise UserError(f'grid {grid.name}, variant {name!r}: {e}') from None
-            run = Path(folder)/_folder_name(name)/f'seed-{seed}'/recipe.name
+            run = Path(folder).absolute()/_folder_name(name)/f'seed-{seed}'/recipe.name
             cells.append(Cell(name, seed, changes, recipe, run, stage_records(_STAGES, recipe)))
     first = cells[:len(grid.variants)]
     for what, key in (('folder', lambda c: c.run), ('recipe', lambda c: c.records['checkpoints']['result'])):
@@ -190,19 +209,29 @@ def measure_signals(
     return found | dict(_benchmarks(model, tokenizer, recipe))
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500018
+def _neighbours(cell):
+    "Runs of this grid and of the grids that lie beside it."
+    shelf = sorted(mark.parent for mark in cell.run.parents[3].glob(f'*/{_MARK}'))
+    return [run for folder in shelf for run in sorted(folder.glob(f'*/seed-*/{cell.recipe.name}'))]
+
+def _alike(run, recipe):
+    "Whether a run's training, if there is one, was computed as this recipe computes."
+    recorded = read_manifest(run/'checkpoints').get('recorded')
+    return not recorded or (recorded['dtype'], recorded['threads']) == (recipe.dtype, recipe.threads)
+
 def _share(cells, settings, progress):
     "Everything before training, once for all that have it in common; trainings too, where another grid has them."
     for cell in tqdm.auto.tqdm(cells, desc='corpora', unit='run', disable=not progress):
-        shelf = cell.run.parents[3] # grids that lie side by side share what they can
-        others = [p for p in sorted(shelf.glob(f'*/*/seed-*/{cell.recipe.name}')) if p != cell.run]
+        others = [p for p in _neighbours(cell) if p != cell.run and _alike(p, cell.recipe)]
         borrow_stages(_STAGES, cell.records, cell.run, others, tqdm.auto.tqdm.write)
         run_recipe(cell.recipe.name, settings, cell.changes, runs=cell.run.parent, last='tokens', progress=False)
 
 def _made_of(cell, judge):
     "What decides the signals of a cell."
-    e = cell.recipe.evaluation
-    return [cell.records['checkpoints']['result'], judge.records['corpus']['result'], e.limit, list(e.tasks),
-            list(e.questions), JUDGING, JUDGED_CHARACTERS]
+    asked = next(s for s in STAGES if s.name == 'evaluation')
+    files = {label: source_hash(path) for label, path in asked.inputs(judge.recipe).items()}
+    return [cell.records['checkpoints']['result'], judge.records['corpus']['result'], files,
+            json.loads(json.dumps(asked.settings(judge.recipe))), JUDGING, JUDGED_CHARACTERS]
 
 def _signals_path(cell): return cell.run.parent/'signals.json'
 
@@ -218,16 +247,28 @@ def _work(cell, judge, settings):
     run_recipe(cell.recipe.name, settings, cell.changes, runs=cell.run.parent, last='checkpoints', progress=False)
     torch.set_num_threads(cell.recipe.threads)
     model, tokenizer = load_model(cell.run/'checkpoints'/'final')
-    signals = measure_signals(model, tokenizer, cell.recipe, CorpusFolder(judge.run/'corpus'))
+    signals = measure_signals(model, tokenizer, judge.recipe, CorpusFolder(judge.run/'corpus'))
     write_json(_signals_path(cell), dict(made_of=_made_of(cell, judge), signals=signals))
+
+# %% ../../nbs/ablations/605_runner.ipynb #60500061
+def _check_unseen(cells, judge):
+    "A `UserError` if a variant trains on documents that judge."
+    from smollm_nb.corpus.store import CorpusFolder
+    def ids(cell, kind): return {r['id'] for r in CorpusFolder(cell.run/'corpus').rows(kind)}
+    judging = ids(judge, 'heldout')
+    for cell in {c.records['corpus']['result']: c for c in cells}.values():
+        if seen := judging & ids(cell, 'documents'):
+            raise UserError(f'variant {cell.variant!r} trains on {len(seen)} documents that judge, such as {min(seen)}'
+                            '; the first variant must be the one that holds out least')
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500019
 def _side_by_side(work, cells, processes, progress):
     "Do `work` for each cell in so many processes; the first error ends the others."
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
+    from multiprocessing import active_children, get_context
     from smollm_nb.ablations import runner as here # a new process finds functions by their module's name
+    before = set(active_children())
     how: dict[str, Any] = dict(mp_context=get_context('spawn'), initializer=end_with_parent, initargs=(os.getpid(),))
     with ProcessPoolExecutor(min(processes, len(cells)), **how) as pool:
         waiting = [pool.submit(partial(getattr(here, work.func.__name__), **work.keywords), c) for c in cells]
@@ -238,8 +279,11 @@ def _side_by_side(work, cells, processes, progress):
         except BrokenProcessPool:
             raise UserError('a training process was killed, perhaps for lack of memory; run the grid again to go on, '
                             'or with processes = 1') from None
-        finally:
+        except BaseException: # Ctrl-C too; what they have trained is in their checkpoints
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(active_children()) - before:
+                worker.terminate()
+            raise
 
 def _last_loss(run):
     "Training loss in nats per token, the mean of the last tenth of the log."
@@ -250,8 +294,9 @@ def _row(cell):
     "What is kept of a cell."
     manifest, t = read_manifest(cell.run/'checkpoints'), cell.recipe.training
     return dict(variant=cell.variant, seed=cell.seed, parameters=manifest['summary']['parameters'],
-                tokens=t.tokens_per_step*t.train_steps, dtype=cell.recipe.dtype, seconds=manifest['seconds'],
-                loss=_last_loss(cell.run), signals=read_json(_signals_path(cell))['signals'])
+                tokens=t.tokens_per_step*t.train_steps, dtype=manifest['recorded']['dtype'],
+                seconds=manifest['seconds'], loss=_last_loss(cell.run),
+                signals=read_json(_signals_path(cell))['signals'])
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500020
 def run_grid(
@@ -260,8 +305,8 @@ def run_grid(
     processes:int=1,   # Trainings side by side; with 1 they are done in this process
     settings:str|Path|None=None, # Another settings.ini
     progress:bool=True, # Show progress bars
-)->list[dict[str, Any]]: # A row for each training: variant, seed, parameters, tokens, dtype, seconds, loss, signals
-    """Train and measure every cell of a grid that is not done yet.
+)->list[dict[str, Any]]: # variant, seed, parameters, tokens, dtype, seconds since the last start, loss, signals
+    """Train and measure each cell that is not done; what it has in common with grids beside it is borrowed.
 
     Args:
         grid: The question
@@ -271,11 +316,13 @@ def run_grid(
         progress: Show progress bars
 
     Returns:
-        A row for each training: variant, seed, parameters, tokens, dtype, seconds, loss, signals
+        variant, seed, parameters, tokens, dtype, seconds since the last start, loss, signals
     """
     cells = grid_cells(grid, folder, settings)
+    write_json(cells[0].run.parents[2]/_MARK, dict(name=grid.name, dtype=cells[0].recipe.dtype))
     _share(cells, settings, progress)
     judge = cells[0] # the baseline's held-out documents judge all
+    _check_unseen(cells, judge)
     to_do = [c for c in cells if not _is_measured(c, judge)]
     work = partial(_work, judge=judge, settings=settings)
     if processes > 1 and len(to_do) > 1:
@@ -305,17 +352,16 @@ def _table(rows, signal):
         raise UserError(f'{signal}: the trainings were not measured on the same items')
     return values, np.array(sizes[0], float)
 
-def _noise(values, sizes):
-    "What another seed changes in a training's value, and the degrees of freedom of this estimate."
-    each = np.array([v.sum(1)/sizes.sum() for v in values.values()])
+def _ratios(values, sizes): return np.array([v.sum(1)/sizes.sum() for v in values.values()]) # (variants, seeds)
+
+def _noise(each):
+    "Noise of seeds in the difference of two trainings' values over root 2, and its degrees of freedom."
     rest = each - each.mean(0) - each.mean(1, keepdims=True) + each.mean()
     free = (len(each) - 1)*(each.shape[1] - 1)
     return math.sqrt((rest**2).sum()/free), free
 
-def _mean_ratio(values, sizes, noise):
-    "Mean over seeds of a ratio of sums, and its standard error."
-    mean, of_items = ratio_of_sums(values.mean(0), sizes)
-    return mean, math.hypot(of_items, noise/math.sqrt(len(values)))
+def _spread(each): # what another seed changes in a training's value
+    return math.sqrt(each.var(1, ddof=1).mean())
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500026
 @dataclass(frozen=True)
@@ -326,24 +372,14 @@ class Difference:
         signal: its name
         value: variant less baseline
         stderr: its standard error
-        free: degrees of freedom of the seeds' part
+        margin: half of its 95 % interval
         each: of each seed
     """
     signal: str       # its name
     value: float      # variant less baseline
     stderr: float     # its standard error
-    free: int         # degrees of freedom of the seeds' part
+    margin: float     # half of its 95 % interval
     each: list[float] # of each seed
-
-    @property
-    def margin(self)->float: # Half of the 95 % interval
-        """
-        Returns:
-            Half of the 95 % interval
-        """
-        with needs('evaluation'):
-            from scipy.stats import t
-        return float(t.ppf(0.975, self.free))*self.stderr
 
     @property
     def verdict(self)->str: # 'better', 'worse' or 'no difference seen'
@@ -354,6 +390,11 @@ class Difference:
         if abs(self.value) <= self.margin:
             return 'no difference seen'
         return 'better' if (self.value < 0) == self.signal.startswith('bits') else 'worse'
+
+def _t(free):
+    with needs('evaluation'):
+        from scipy.stats import t
+    return float(t.ppf(0.975, free)) if free else math.inf
 
 def differences(
     rows:Sequence[dict[str, Any]], # From `run_grid`
@@ -369,20 +410,24 @@ def differences(
         Variant -> against the first one
     """
     values, sizes = _table(rows, signal)
-    noise, free = _noise(values, sizes)
+    noise, free = _noise(_ratios(values, sizes))
     base, *others = values
     found = dict[str, Difference]()
     for name in others:
         d = values[name] - values[base]
-        mean, error = _mean_ratio(d, sizes, math.sqrt(2)*noise)
-        found[name] = Difference(signal, mean, error, free, (d.sum(1)/sizes.sum()).tolist())
+        each, n = d.sum(1)/sizes.sum(), len(d)
+        _, of_items = ratio_of_sums(d.mean(0), sizes)
+        common, own = noise*math.sqrt(2/n), each.std(ddof=1)/math.sqrt(n)
+        margin = math.hypot(max(_t(free)*common, _t(n - 1)*own), _t(len(sizes) - 1)*of_items)
+        stderr = math.hypot(of_items, max(common, own))
+        found[name] = Difference(signal, float(each.mean()), stderr, margin, each.tolist())
     return found
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500051
 def compare_variants(
     rows:Sequence[dict[str, Any]], # From `run_grid`
     signals:Iterable[str]=(),      # Which; () for all
-)->'pd.DataFrame': # signal, variant, value, stderr, difference, difference_stderr, verdict, n, seeds, minutes
+)->'pd.DataFrame': # signal, variant, value, stderr, difference, its stderr and margin, verdict, n, seeds, minutes
     """Every variant's value and its difference to the baseline, signal by signal.
 
     Args:
@@ -390,24 +435,25 @@ def compare_variants(
         signals: Which; () for all
 
     Returns:
-        signal, variant, value, stderr, difference, difference_stderr, verdict, n, seeds, minutes
+        signal, variant, value, stderr, difference, its stderr and margin, verdict, n, seeds, minutes
     """
     with needs('report'):
         import pandas as pd
     table = []
     for signal in signals or rows[0]['signals']:
         values, sizes = _table(rows, signal)
-        noise, _ = _noise(values, sizes)
         against = differences(rows, signal)
         for name, own in values.items():
-            value, stderr = _mean_ratio(own, sizes, noise)
+            value, of_items = ratio_of_sums(own.mean(0), sizes)
+            stderr = math.hypot(of_items, _spread(own.sum(1)[None]/sizes.sum())/math.sqrt(len(own)))
             minutes = statistics.mean(r['seconds'] for r in rows if r['variant'] == name)/60
             line = dict(signal=signal, variant=name, value=value, stderr=stderr)
             if d := against.get(name):
-                line |= dict(difference=d.value, difference_stderr=d.stderr, verdict=d.verdict)
+                line |= dict(difference=d.value, difference_stderr=d.stderr, margin=d.margin,
+                             verdict=d.verdict)
             table.append(line | dict(n=len(sizes), seeds=len(own), minutes=round(minutes, 2)))
-    columns = ['signal', 'variant', 'value', 'stderr', 'difference', 'difference_stderr', 'verdict', 'n', 'seeds',
-               'minutes']
+    columns = ['signal', 'variant', 'value', 'stderr', 'difference', 'difference_stderr', 'margin', 'verdict', 'n',
+               'seeds', 'minutes']
     return pd.DataFrame(table, columns=columns)
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500034
@@ -427,12 +473,13 @@ def signal_table(
     table = []
     for signal, own in rows[0]['signals'].items():
         values, sizes = _table(rows, signal)
-        noise, _ = _noise(values, sizes)
-        value, stderr = _mean_ratio(next(iter(values.values())), sizes, noise)
+        each, base = _ratios(values, sizes), next(iter(values.values()))
+        value, of_items = ratio_of_sums(base.mean(0), sizes)
+        stderr = math.hypot(of_items, _spread(each[:1])/math.sqrt(len(base)))
         chance = own.get('chance') # of bits and of open questions there is none
         moves = signal.startswith('bits') or value - 2*stderr > (chance or 0.)
-        table.append(dict(signal=signal, value=value, stderr=stderr, chance=chance, seeds_sd=noise,
-                          use='yes' if moves else 'no: not above chance'))
+        table.append(dict(signal=signal, value=value, stderr=stderr, chance=chance, seeds_sd=_spread(each),
+                          use='no: too few items' if len(sizes) < 10 else 'yes' if moves else 'no: not above chance'))
     return pd.DataFrame(table)
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500038
@@ -457,7 +504,9 @@ def plot_variants(
     for ax, signal in zip(axes[0], signals):
         for y, d in enumerate(differences(rows, signal).values()):
             inside = 'white' if d.verdict == 'no difference seen' else '#4338ca'
-            ax.errorbar(d.value, y, xerr=d.margin, fmt='o', ms=6, color='#4338ca', capsize=3, mfc=inside)
+            known = math.isfinite(d.margin)
+            ax.errorbar(d.value, y, xerr=d.margin if known else None, fmt='o' if known else 'x', ms=6, color='#4338ca',
+                        capsize=3, mfc=inside)
             ax.plot(d.each, [y + 0.22]*len(d.each), '|', color='#d97706', ms=7)
         ax.axvline(0, color='grey', lw=0.8)
         ax.set_title(signal, fontsize=9)
@@ -496,7 +545,7 @@ def grid_seconds(
     faster = seconds(cells[0], True)/seconds(cells[0], False)
     trainings = [c for c in to_do if not _has(c, 'checkpoints')]
     work = faster*sum(seconds(c, False) for c in trainings) + MEASURING*len(to_do)
-    corpora = {c.records['corpus']['result']: c for c in cells}
-    missing = [c for c in corpora.values() if not _has(c, 'corpus')]
+    made = {c.records['corpus']['result'] for c in cells if _has(c, 'corpus')}
+    missing = [c for result, c in {c.records['corpus']['result']: c for c in cells}.items() if result not in made]
     before = sum(stage_costs(c.recipe, settings, ('corpus',))[0].seconds or 0. for c in missing)
     return before + work/min(processes, len(to_do))
