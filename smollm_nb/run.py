@@ -67,9 +67,17 @@ def corpus_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, An
             _say_none_held_out(rows)
 
 def tokenizer_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
-    "A byte-level BPE trained on the curated documents."
-    from smollm_nb.corpus.tokenizer import train_tokenizer
-    tokenizer = train_tokenizer((r['text'] for r in _corpus(run).rows()), recipe.tokenizer.vocab_size)
+    "A byte-level BPE trained on the curated documents, or the one that the recipe names."
+    wanted = recipe.tokenizer
+    if wanted.source:
+        from smollm_nb.model.weights import load_tokenizer
+        tokenizer = load_tokenizer(wanted.source)
+    else:
+        from smollm_nb.corpus.tokenizer import train_tokenizer
+        tokenizer = train_tokenizer((r['text'] for r in _corpus(run).rows()), wanted.vocab_size)
+    if wanted.source and tokenizer.vocab_size != wanted.vocab_size:
+        raise UserError(f'recipe {recipe.name}: the tokenizer of {wanted.source} has {tokenizer.vocab_size} entries; '
+                        f'set tokenizer.vocab_size = {tokenizer.vocab_size}')
     tokenizer.save(out)
     return dict(vocab_size=tokenizer.vocab_size)
 
@@ -583,6 +591,21 @@ def _training_recorded(recipe):
 def _checkpoints(folder):
     return sorted(int(p.name[5:]) for p in folder.glob('step-*') if re.fullmatch(r'step-\d+', p.name))
 
+# %% ../nbs/810_run.ipynb #81000t01
+def _tokenizer_settings(recipe):
+    "Its size, and whose it is; one that is trained has no source."
+    return {k: v for k, v in recipe_values(recipe, 'tokenizer').items() if v != ''}
+
+def _tokenizer_inputs(recipe):
+    "The file of a tokenizer that the recipe names, unless it has to be fetched from the hub; a wrong name is an error."
+    if not (source := recipe.tokenizer.source):
+        return {}
+    from smollm_nb.model.weights import PACKAGED, locate_model
+    if source not in PACKAGED and '/' in source and not Path(source).exists():
+        return {}
+    path = locate_model(source)
+    return {'tokenizer.source': path/'tokenizer.json' if path.is_dir() else path}
+
 # %% ../nbs/810_run.ipynb #73cdd23a
 def _checkpoints_to_go_on(folder, old, new):
     "Logs, and the checkpoints from before the learning rate falls in either schedule; else, if it is longer, the last."
@@ -603,7 +626,7 @@ def _threads(recipe): return recipe_values(recipe, 'threads')
 def _question_files(r): return [f'subjects/{name}.jsonl' for name in r.evaluation.questions]
 
 STAGES = (Stage('corpus', _corpus_settings, corpus_stage, inputs=_corpus_inputs),
-          Stage('tokenizer', lambda r: recipe_values(r, 'tokenizer'), tokenizer_stage),
+          Stage('tokenizer', _tokenizer_settings, tokenizer_stage, inputs=_tokenizer_inputs),
           Stage('tokens', lambda r: {}, tokens_stage),
           Stage('checkpoints', _training_settings, checkpoints_stage, recorded=_training_recorded,
                 length=lambda r: recipe_values(r, *LENGTH), start=_checkpoints_to_go_on, kept=_kept_checkpoints),

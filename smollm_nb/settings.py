@@ -116,8 +116,10 @@ class TokenizerSettings:
 
     Attributes:
         vocab_size: control tokens included · entries · SmolLM
+        source: a model whose tokenizer is taken, by name, folder or hub id; '' trains one · name · ours
     """
     vocab_size: int = 49_152 # control tokens included · entries · SmolLM
+    source: str = ''         # a model whose tokenizer is taken, by name, folder or hub id; '' trains one · name · ours
 
 def _own_shares(): return {'fineweb-edu-dedup': 0.70, 'cosmopedia-v2': 0.15, 'python-edu': 0.15}
 
