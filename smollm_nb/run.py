@@ -583,7 +583,10 @@ def _corpus_inputs(recipe):
 def _training_settings(recipe):
     "What decides the weights: all of training but how far it goes, when it writes, and in which parts it computes."
     values = recipe_values(recipe, 'seed', 'mixture', 'model', 'training', 'training.tokens_per_step')
-    return {k: v for k, v in values.items() if k not in LENGTH + INTERVALS + SPLITS}
+    left_out = LENGTH + INTERVALS + SPLITS
+    if recipe.training.decay_shape == '1-sqrt': # runs from before there was another are as good as new
+        left_out += ('training.decay_shape',)
+    return {k: v for k, v in values.items() if k not in left_out}
 
 def _training_recorded(recipe):
     return recipe_values(recipe, 'threads', 'device', 'dtype', 'compile', 'training.kept_steps', *INTERVALS, *SPLITS)

@@ -184,7 +184,8 @@ class TrainingSettings:
         seq_len: T, length of a row · tokens · SmolLM
         train_steps: of the optimizer · steps · SmolLM
         warmup_steps: linear rise from 0 · steps · SmolLM
-        decay_steps: final 1-sqrt fall to 0 · steps · SmolLM
+        decay_steps: final fall to 0 · steps · SmolLM
+        decay_shape: of the final fall: 1-sqrt or cosine · name · SmolLM
         learning_rate: peak · none · SmolLM
         micro_batch_size: of a forward pass · rows · SmolLM
         grad_accum_steps: of a step · forward passes · SmolLM
@@ -206,7 +207,8 @@ class TrainingSettings:
     seq_len: int = 2048             # T, length of a row · tokens · SmolLM
     train_steps: int = 600_000      # of the optimizer · steps · SmolLM
     warmup_steps: int = 5_000       # linear rise from 0 · steps · SmolLM
-    decay_steps: int = 100_000      # final 1-sqrt fall to 0 · steps · SmolLM
+    decay_steps: int = 100_000      # final fall to 0 · steps · SmolLM
+    decay_shape: str = '1-sqrt'     # of the final fall: 1-sqrt or cosine · name · SmolLM
     learning_rate: float = 3e-3     # peak · none · SmolLM
     micro_batch_size: int = 8       # of a forward pass · rows · SmolLM
     grad_accum_steps: int = 2       # of a step · forward passes · SmolLM
@@ -665,7 +667,7 @@ _TASKS = ('hellaswag', 'arc_easy', 'arc_challenge', 'piqa', 'openbookqa', 'winog
 _PROSE = ('encyclopaedia', 'speeches', 'dictionary', 'recipes', 'bible', 'manual', 'release-notes', 'mail', 'spam')
 _NAMES = { # key -> names that it may hold
     'executor': ('local', 'slurm', 'ray'), 'dtype': ('float32', 'bfloat16', 'auto'),
-    'training.parallel': ('ddp', 'fsdp'), 'corpus.prose': _PROSE,
+    'training.parallel': ('ddp', 'fsdp'), 'training.decay_shape': ('1-sqrt', 'cosine'), 'corpus.prose': _PROSE,
     'corpus.sources': ('samples', 'machine', 'subjects', 'prose', 'folder', 'warc', 'hub'),
     'tuning.sources': ('samples', 'subjects'), 'evaluation.questions': ('held_out', 'two_facts', 'outside'),
     'mixture.shares': _DATASETS, 'mixture.late_shares': _DATASETS,

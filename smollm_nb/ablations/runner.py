@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/ablations/runner.html.md"""
 
 # %% auto #0
 __all__ = ['JUDGING', 'JUDGED_CHARACTERS', 'MEASURING', 'Grid', 'Cell', 'grid_cells', 'measure_signals', 'run_grid', 'Difference',
-           'differences', 'compare_variants', 'signal_table', 'plot_variants', 'grid_seconds']
+           'differences', 'compare_variants', 'judge_prediction', 'signal_table', 'plot_variants', 'grid_seconds']
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500004
 import json
@@ -293,8 +293,9 @@ def _last_loss(run):
 def _row(cell):
     "What is kept of a cell."
     manifest, t = read_manifest(cell.run/'checkpoints'), cell.recipe.training
+    distinct = read_manifest(cell.run/'tokens')['summary']['datasets']
     return dict(variant=cell.variant, seed=cell.seed, parameters=manifest['summary']['parameters'],
-                tokens=t.tokens_per_step*t.train_steps, dtype=manifest['recorded']['dtype'],
+                tokens=t.tokens_per_step*t.train_steps, distinct=distinct, dtype=manifest['recorded']['dtype'],
                 seconds=manifest['seconds'], loss=_last_loss(cell.run),
                 signals=read_json(_signals_path(cell))['signals'])
 
@@ -305,7 +306,7 @@ def run_grid(
     processes:int=1,   # Trainings side by side; with 1 they are done in this process
     settings:str|Path|None=None, # Another settings.ini
     progress:bool=True, # Show progress bars
-)->list[dict[str, Any]]: # variant, seed, parameters, tokens, dtype, seconds since the last start, loss, signals
+)->list[dict[str, Any]]: # variant, seed, parameters, tokens, distinct tokens, dtype, seconds, loss, signals
     """Train and measure each cell that is not done; what it has in common with grids beside it is borrowed.
 
     Args:
@@ -316,7 +317,7 @@ def run_grid(
         progress: Show progress bars
 
     Returns:
-        variant, seed, parameters, tokens, dtype, seconds since the last start, loss, signals
+        variant, seed, parameters, tokens, distinct tokens, dtype, seconds, loss, signals
     """
     cells = grid_cells(grid, folder, settings)
     write_json(cells[0].run.parents[2]/_MARK, dict(name=grid.name, dtype=cells[0].recipe.dtype))
@@ -455,6 +456,23 @@ def compare_variants(
     columns = ['signal', 'variant', 'value', 'stderr', 'difference', 'difference_stderr', 'margin', 'verdict', 'n',
                'seeds', 'minutes']
     return pd.DataFrame(table, columns=columns)
+
+# %% ../../nbs/ablations/605_runner.ipynb #60500p02
+def judge_prediction(
+    *claims:tuple[Difference, float, float], # A difference, and the bounds that it was predicted to lie within
+)->str:         # 'held', 'refuted' or 'undecided'
+    """What became of a prediction: all its intervals within their bounds, one of them wholly outside, or neither.
+
+    Args:
+        *claims: A difference, and the bounds that it was predicted to lie within
+
+    Returns:
+        'held', 'refuted' or 'undecided'
+    """
+    ends = [(d.value - d.margin, d.value + d.margin, low, high) for d, low, high in claims]
+    if any(upper < low or lower > high for lower, upper, low, high in ends):
+        return 'refuted'
+    return 'held' if all(low <= lower and upper <= high for lower, upper, low, high in ends) else 'undecided'
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500034
 def signal_table(

@@ -445,9 +445,10 @@ def loop_settings(
         **kw: Precision and what else is known when training begins
     """
     t = training
+    def rate(step):
+        return trapezoid(step, t.train_steps, t.warmup_steps, t.decay_steps, t.learning_rate, t.decay_shape)
     return LoopSettings(
-        t.train_steps, lambda step: trapezoid(step, t.train_steps, t.warmup_steps, t.decay_steps, t.learning_rate),
-        t.grad_clip, parallel=t.parallel, log_every=t.log_every, evaluate_every=t.evaluate_every,
+        t.train_steps, rate, t.grad_clip, parallel=t.parallel, log_every=t.log_every, evaluate_every=t.evaluate_every,
         checkpoint_every=t.checkpoint_every, keep_every=t.keep_every, keep_at=t.kept_steps,
         keep_before=t.train_steps - t.decay_steps,
         remedy='lower training.learning_rate or look at these rows of mixture.batch({step}, …)', **kw

@@ -11,14 +11,20 @@ __all__ = ['trapezoid', 'cosine', 'linear']
 import math
 
 # %% ../../nbs/training/310_schedule.ipynb #31ce9efb
+_FALLS = { # share of the fall that is over -> share of the peak that is left
+    '1-sqrt': lambda done: 1 - math.sqrt(done),
+    'cosine': lambda done: 0.5*(1 + math.cos(math.pi*done)),
+}
+
 def trapezoid(
     step:int,         # Optimizer steps done so far, from 0
     train_steps:int,  # Length of the run
     warmup_steps:int, # Linear rise from 0
     decay_steps:int,  # Final fall; 0 for none
     peak:float=1.,    # Learning rate on the level
+    shape:str='1-sqrt', # Of the fall; or 'cosine'
 )->float:             # Learning rate of the next update; 0 from `train_steps` on
-    """Warm-up, level, then one minus a square root (SmolLM's schedule).
+    """Warm-up, level, then one minus a square root (SmolLM's schedule), or another fall.
 
     Args:
         step: Optimizer steps done so far, from 0
@@ -26,6 +32,7 @@ def trapezoid(
         warmup_steps: Linear rise from 0
         decay_steps: Final fall; 0 for none
         peak: Learning rate on the level
+        shape: Of the fall; or 'cosine'
 
     Returns:
         Learning rate of the next update; 0 from `train_steps` on
@@ -35,7 +42,7 @@ def trapezoid(
         return peak*step/warmup_steps
     if step < start:
         return peak
-    return peak*(1 - math.sqrt((step - start)/decay_steps)) if step < train_steps else 0.
+    return peak*_FALLS[shape]((step - start)/decay_steps) if step < train_steps else 0.
 
 # %% ../../nbs/training/310_schedule.ipynb #35fee6bb
 def cosine(
