@@ -583,10 +583,8 @@ def _corpus_inputs(recipe):
 def _training_settings(recipe):
     "What decides the weights: all of training but how far it goes, when it writes, and in which parts it computes."
     values = recipe_values(recipe, 'seed', 'mixture', 'model', 'training', 'training.tokens_per_step')
-    left_out = LENGTH + INTERVALS + SPLITS
-    if recipe.training.decay_shape == '1-sqrt': # runs from before there was another are as good as new
-        left_out += ('training.decay_shape',)
-    return {k: v for k, v in values.items() if k not in left_out}
+    usual = {'training.decay_shape': '1-sqrt', 'training.optimizer': 'adamw'} # runs from before there was a choice
+    return {k: v for k, v in values.items() if k not in LENGTH + INTERVALS + SPLITS and usual.get(k) != v}
 
 def _training_recorded(recipe):
     return recipe_values(recipe, 'threads', 'device', 'dtype', 'compile', 'training.kept_steps', *INTERVALS, *SPLITS)

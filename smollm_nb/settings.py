@@ -190,6 +190,7 @@ class TrainingSettings:
         micro_batch_size: of a forward pass · rows · SmolLM
         grad_accum_steps: of a step · forward passes · SmolLM
         data_parallel: a step has this times the two above rows · processes · SmolLM
+        optimizer: adamw, or muon for the matrices of the blocks · name · SmolLM
         beta1: AdamW, first moment · 0 to 1 · SmolLM
         beta2: AdamW, second moment · 0 to 1 · SmolLM
         epsilon: AdamW · none · SmolLM
@@ -213,6 +214,7 @@ class TrainingSettings:
     micro_batch_size: int = 8       # of a forward pass · rows · SmolLM
     grad_accum_steps: int = 2       # of a step · forward passes · SmolLM
     data_parallel: int = 32         # a step has this times the two above rows · processes · SmolLM
+    optimizer: str = 'adamw'        # adamw, or muon for the matrices of the blocks · name · SmolLM
     beta1: float = 0.9              # AdamW, first moment · 0 to 1 · SmolLM
     beta2: float = 0.95             # AdamW, second moment · 0 to 1 · SmolLM
     epsilon: float = 1e-8           # AdamW · none · SmolLM
@@ -667,7 +669,8 @@ _TASKS = ('hellaswag', 'arc_easy', 'arc_challenge', 'piqa', 'openbookqa', 'winog
 _PROSE = ('encyclopaedia', 'speeches', 'dictionary', 'recipes', 'bible', 'manual', 'release-notes', 'mail', 'spam')
 _NAMES = { # key -> names that it may hold
     'executor': ('local', 'slurm', 'ray'), 'dtype': ('float32', 'bfloat16', 'auto'),
-    'training.parallel': ('ddp', 'fsdp'), 'training.decay_shape': ('1-sqrt', 'cosine'), 'corpus.prose': _PROSE,
+    'training.parallel': ('ddp', 'fsdp'), 'training.decay_shape': ('1-sqrt', 'cosine'),
+    'training.optimizer': ('adamw', 'muon'), 'corpus.prose': _PROSE,
     'corpus.sources': ('samples', 'machine', 'subjects', 'prose', 'folder', 'warc', 'hub'),
     'tuning.sources': ('samples', 'subjects'), 'evaluation.questions': ('held_out', 'two_facts', 'outside'),
     'mixture.shares': _DATASETS, 'mixture.late_shares': _DATASETS,
@@ -733,6 +736,9 @@ def _model_problems(m):
 # %% ../nbs/010_settings.ipynb #074543ad
 def _training_problems(t, longest):
     "Rules of a `TrainingSettings` whose counts are positive, for a model of so many positions."
+    if t.optimizer == 'muon' and t.parallel == 'fsdp':
+        yield 'training.optimizer', ('is muon, which needs whole matrices, and fsdp cuts them; '
+                                     'set training.parallel = ddp')
     if t.warmup_steps + t.decay_steps > t.train_steps:
         yield 'training.decay_steps', (f'warm-up {t.warmup_steps} and decay {t.decay_steps} are longer than '
                                        f'training.train_steps {t.train_steps}; shorten one')

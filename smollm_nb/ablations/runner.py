@@ -6,7 +6,8 @@ Docs: https://smollm-nb.github.io/smollm-nb/ablations/runner.html.md"""
 
 # %% auto #0
 __all__ = ['JUDGING', 'JUDGED_CHARACTERS', 'MEASURING', 'Grid', 'Cell', 'grid_cells', 'measure_signals', 'run_grid', 'Difference',
-           'differences', 'compare_variants', 'judge_prediction', 'signal_table', 'plot_variants', 'grid_seconds']
+           'differences', 'compare_variants', 'signal_table', 'Claim', 'Prediction', 'load_predictions',
+           'claimed_difference', 'judge_predictions', 'plot_variants', 'grid_seconds']
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500004
 import json
@@ -15,7 +16,7 @@ import os
 import re
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -457,23 +458,6 @@ def compare_variants(
                'seeds', 'minutes']
     return pd.DataFrame(table, columns=columns)
 
-# %% ../../nbs/ablations/605_runner.ipynb #60500p02
-def judge_prediction(
-    *claims:tuple[Difference, float, float], # A difference, and the bounds that it was predicted to lie within
-)->str:         # 'held', 'refuted' or 'undecided'
-    """What became of a prediction: all its intervals within their bounds, one of them wholly outside, or neither.
-
-    Args:
-        *claims: A difference, and the bounds that it was predicted to lie within
-
-    Returns:
-        'held', 'refuted' or 'undecided'
-    """
-    ends = [(d.value - d.margin, d.value + d.margin, low, high) for d, low, high in claims]
-    if any(upper < low or lower > high for lower, upper, low, high in ends):
-        return 'refuted'
-    return 'held' if all(low <= lower and upper <= high for lower, upper, low, high in ends) else 'undecided'
-
 # %% ../../nbs/ablations/605_runner.ipynb #60500034
 def signal_table(
     rows:Sequence[dict[str, Any]], # From `run_grid`
@@ -498,6 +482,124 @@ def signal_table(
         moves = signal.startswith('bits') or value - 2*stderr > (chance or 0.)
         table.append(dict(signal=signal, value=value, stderr=stderr, chance=chance, seeds_sd=_spread(each),
                           use='no: too few items' if len(sizes) < 10 else 'yes' if moves else 'no: not above chance'))
+    return pd.DataFrame(table)
+
+# %% ../../nbs/ablations/605_runner.ipynb #60500p02
+@dataclass(frozen=True)
+class Claim:
+    """Bounds for one number.
+
+    Attributes:
+        grid: name of the experiment
+        variant: one of its variants
+        signal: one of its signals, or 'training loss' in nats per token
+        low: smallest difference to the baseline that is claimed
+        high: largest
+        against: another variant instead of the baseline; 'nothing': the value itself
+    """
+    grid: str              # name of the experiment
+    variant: str           # one of its variants
+    signal: str            # one of its signals, or 'training loss' in nats per token
+    low: float = -math.inf # smallest difference to the baseline that is claimed
+    high: float = math.inf # largest
+    against: str = ''      # another variant instead of the baseline; 'nothing': the value itself
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was expected before an experiment, and of which finding of the original it is a trial.
+
+    Attributes:
+        page: chapter
+        number: in the chapter
+        original: what SmolLM, or who is named, found; '' if nobody we know of said so
+        prediction: in words
+        claims: the same in numbers
+    """
+    page: str              # chapter
+    number: int            # in the chapter
+    original: str          # what SmolLM, or who is named, found; '' if nobody we know of said so
+    prediction: str        # in words
+    claims: tuple[Claim, ...] # the same in numbers
+
+def load_predictions(
+    path:str|Path, # JSON Lines; a bound that is null is open
+)->list[Prediction]:
+    """Predictions from a file, which is older than the results.
+
+    Args:
+        path: JSON Lines; a bound that is null is open
+    """
+    def claim(c): return Claim(**{k: v for k, v in c.items() if v is not None})
+    return [Prediction(**r | dict(claims=tuple(map(claim, r['claims'])))) for r in read_jsonl(path)]
+
+# %% ../../nbs/ablations/605_runner.ipynb #60500p03
+def _of_seeds(signal, each):
+    "A difference that is known from each seed alone."
+    each = np.array(each)
+    stderr = each.std(ddof=1)/math.sqrt(len(each))
+    return Difference(signal, float(each.mean()), float(stderr), float(_t(len(each) - 1)*stderr), each.tolist())
+
+def _losses(rows, name): return [r['loss'] for r in sorted(rows, key=lambda r: r['seed']) if r['variant'] == name]
+
+def claimed_difference(
+    claim:Claim, # Which number
+    rows:Sequence[dict[str, Any]], # Of its grid, from `run_grid`
+)->Difference:   # With its interval
+    """The number that a claim is about, as it was measured.
+
+    Args:
+        claim: Which number
+        rows: Of its grid, from `run_grid`
+
+    Returns:
+        With its interval
+    """
+    first = claim.against or _variants(rows)[0]
+    if claim.signal == 'training loss':
+        return _of_seeds(claim.signal, np.subtract(_losses(rows, claim.variant), _losses(rows, first)))
+    if claim.against != 'nothing':
+        return differences(sorted(rows, key=lambda r: r['variant'] != first), claim.signal)[claim.variant]
+    values, sizes = _table(rows, claim.signal)
+    own = values[claim.variant]
+    value, of_items = ratio_of_sums(own.mean(0), sizes)
+    of_seeds = _of_seeds(claim.signal, own.sum(1)/sizes.sum())
+    margin = math.hypot(_t(len(sizes) - 1)*of_items, of_seeds.margin)
+    return replace(of_seeds, value=float(value), stderr=math.hypot(of_items, of_seeds.stderr), margin=margin)
+
+# %% ../../nbs/ablations/605_runner.ipynb #60500p04
+def _outcome(claims, found):
+    "'held', 'refuted' or 'undecided'."
+    ends = [(d.value - d.margin, d.value + d.margin, c.low, c.high) for c, d in zip(claims, found)]
+    if any(upper < low or lower > high for lower, upper, low, high in ends):
+        return 'refuted'
+    return 'held' if all(low <= lower and upper <= high for lower, upper, low, high in ends) else 'undecided'
+
+def _number(c, d):
+    name = f'{c.variant}, {c.signal}' + (f', against {c.against}' if c.against not in ('', 'nothing') else '')
+    value = f'{d.value:.3f}' if c.against == 'nothing' else f'{d.value:+.3f}'
+    return f'{name}: {value} ± {d.margin:.3f}'
+
+def judge_predictions(
+    predictions:Iterable[Prediction], # From `load_predictions`
+    rows:dict[str, Sequence[dict[str, Any]]], # Grid -> what `run_grid` gave
+)->'pd.DataFrame': # page, number, original, prediction, found, outcome
+    """What became of each prediction; what was found is a number and half of its 95 % interval for each claim.
+
+    Args:
+        predictions: From `load_predictions`
+        rows: Grid -> what `run_grid` gave
+
+    Returns:
+        page, number, original, prediction, found, outcome
+    """
+    with needs('report'):
+        import pandas as pd
+    table = []
+    for p in predictions:
+        found = [claimed_difference(c, rows[c.grid]) for c in p.claims]
+        words = '; '.join(map(_number, p.claims, found))
+        table.append(dict(page=p.page, number=p.number, original=p.original, prediction=p.prediction, found=words,
+                          outcome=_outcome(p.claims, found)))
     return pd.DataFrame(table)
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500038
