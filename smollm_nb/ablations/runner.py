@@ -514,12 +514,16 @@ class Prediction:
         original: what SmolLM, or who is named, found; '' if nobody we know of said so
         prediction: in words
         claims: the same in numbers
+        original_claims: what the original's finding would be here; () for the same
     """
     page: str              # chapter
     number: int            # in the chapter
     original: str          # what SmolLM, or who is named, found; '' if nobody we know of said so
     prediction: str        # in words
     claims: tuple[Claim, ...] # the same in numbers
+    original_claims: tuple[Claim, ...] # what the original's finding would be here; () for the same
+
+def _claims(rows): return tuple(Claim(**{k: v for k, v in r.items() if v is not None}) for r in rows)
 
 def load_predictions(
     path:str|Path, # JSON Lines; a bound that is null is open
@@ -529,8 +533,8 @@ def load_predictions(
     Args:
         path: JSON Lines; a bound that is null is open
     """
-    def claim(c): return Claim(**{k: v for k, v in c.items() if v is not None})
-    return [Prediction(**r | dict(claims=tuple(map(claim, r['claims'])))) for r in read_jsonl(path)]
+    kinds = ('claims', 'original_claims')
+    return [Prediction(**r | {kind: _claims(r.get(kind, ())) for kind in kinds}) for r in read_jsonl(path)]
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500p03
 def _of_seeds(signal, each):
@@ -579,27 +583,31 @@ def _number(c, d):
     value = f'{d.value:.3f}' if c.against == 'nothing' else f'{d.value:+.3f}'
     return f'{name}: {value} ± {d.margin:.3f}'
 
+_AGREES = dict(held='yes', refuted='no', undecided='open')
+
 def judge_predictions(
     predictions:Iterable[Prediction], # From `load_predictions`
     rows:dict[str, Sequence[dict[str, Any]]], # Grid -> what `run_grid` gave
-)->'pd.DataFrame': # page, number, original, prediction, found, outcome
-    """What became of each prediction; what was found is a number and half of its 95 % interval for each claim.
+)->'pd.DataFrame': # page, number, original, prediction, found, outcome, agrees
+    """What became of each prediction: a number and half of its 95 % interval for each claim, and whether we agree.
 
     Args:
         predictions: From `load_predictions`
         rows: Grid -> what `run_grid` gave
 
     Returns:
-        page, number, original, prediction, found, outcome
+        page, number, original, prediction, found, outcome, agrees
     """
     with needs('report'):
         import pandas as pd
     table = []
     for p in predictions:
         found = [claimed_difference(c, rows[c.grid]) for c in p.claims]
-        words = '; '.join(map(_number, p.claims, found))
-        table.append(dict(page=p.page, number=p.number, original=p.original, prediction=p.prediction, found=words,
-                          outcome=_outcome(p.claims, found)))
+        theirs = p.original_claims or p.claims
+        outcome = _outcome(theirs, [claimed_difference(c, rows[c.grid]) for c in theirs])
+        table.append(dict(page=p.page, number=p.number, original=p.original, prediction=p.prediction,
+                          found='; '.join(map(_number, p.claims, found)), outcome=_outcome(p.claims, found),
+                          agrees=_AGREES[outcome] if p.original else ''))
     return pd.DataFrame(table)
 
 # %% ../../nbs/ablations/605_runner.ipynb #60500038
