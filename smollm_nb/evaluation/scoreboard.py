@@ -6,7 +6,7 @@ Docs: https://smollm-nb.github.io/smollm-nb/evaluation/scoreboard.html.md"""
 
 # %% auto #0
 __all__ = ['CHUNK', 'SOURCES', 'PUBLISHED', 'SOURCE', 'score_task', 'summarise', 'model_hash', 'open_task', 'evaluate',
-           'beside_chance', 'published_score', 'leaderboard']
+           'beside_chance', 'published_score', 'leaderboard', 'published_figures']
 
 # %% ../../nbs/evaluation/450_scoreboard.ipynb #df458815
 import hashlib, time
@@ -421,3 +421,72 @@ def leaderboard(
     return pd.DataFrame(
         table, columns=['model', 'task', 'metric', 'value', 'stderr', 'n', 'cut', 'seconds', 'published', 'source']
     )
+
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #450r0003
+# metric, form, worked examples, in a user's turn; '' and None: the source does not say
+_CLOZE, _UNSAID = ('acc_norm', 'cloze', 0), ('', '', None, False)
+_ASKED = dict.fromkeys(_TASKS, _CLOZE) | dict(
+    triviaqa=('exact_match', 'written', 0), gsm8k=('exact_match', 'written', 5), mmlu_pro=('', 'letters', 0),
+    ifeval=('average', 'written', 0), mt_bench=('points of 10', 'written', 0), bbh=('', '', 3)
+)
+_MORE_ON_CARDS = {
+    'smollm-1.7b': dict(mmlu_pro=10.8), 'smollm2-1.7b': dict(mmlu_pro=19.4), 'llama-3.2-1b': dict(mmlu_pro=11.7),
+    'qwen2.5-1.5b': dict(mmlu_pro=13.7),
+    'smollm-135m-instruct': dict(ifeval=17.2, mt_bench=1.68, bbh=25.2),
+    'smollm2-135m-instruct': dict(ifeval=29.9, mt_bench=1.98, bbh=28.2),
+    'smollm-360m-instruct': dict(ifeval=19.8, mt_bench=3.37, bbh=24.4),
+    'smollm2-360m-instruct': dict(ifeval=41.0, mt_bench=3.66, bbh=27.3),
+    'smollm-1.7b-instruct': dict(mmlu_pro=11.7, ifeval=23.1, mt_bench=4.33, bbh=25.7),
+    'smollm2-1.7b-instruct': dict(mmlu_pro=19.3, ifeval=56.7, mt_bench=6.13, bbh=32.2),
+}
+
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #450r0005
+_ELSEWHERE:list[tuple[str, tuple[str, ...], tuple, dict[str, tuple[float, ...]]]] = [
+    ('figures of the time of SmolLM\'s blog post, from a copy',
+        ('mmlu', 'triviaqa', 'arc', 'piqa', 'hellaswag', 'openbookqa', 'winogrande'), _UNSAID,
+        {'smollm-135m': (30.23, 4.11, 43.99, 69.60, 42.30, 33.60, 52.70),
+         'gpt2': (26.29, 0.49, 31.09, 62.51, 29.76, 29.40, 49.72),
+         'pythia-160m': (26.68, 0.34, 31.92, 61.64, 29.55, 27.80, 49.49)}),
+    ('MobileLLM\'s paper, arXiv 2402.14905',
+        ('arc_easy', 'arc_challenge', 'boolq', 'piqa', 'siqa', 'hellaswag', 'openbookqa', 'winogrande'),
+        ('', '', 0, False),
+        {'mobilellm-125m': (43.9, 27.1, 60.2, 65.3, 42.4, 38.9, 39.5, 53.1),
+         'mobilellm-350m': (53.8, 33.5, 62.4, 68.6, 44.7, 49.6, 40.0, 57.6),
+         'mobilellm-1.5b': (67.5, 40.9, 65.7, 74.8, 46.4, 64.5, 50.5, 64.7)}),
+    ('huggingface/smollm issue 57, with SmolLM2\'s tasks',
+        ('arc_challenge', 'arc_easy', 'hellaswag', 'openbookqa', 'piqa', 'winogrande'), ('', 'cloze', 0, False),
+        {'smollm-135m': (28.8, 56.3, 41.3, 33.4, 68.1, 51.7)}),
+    ('a third party with lm-eval', ('arc_challenge', 'hellaswag', 'piqa'), _UNSAID,
+        {'smollm2-135m-instruct': (27.7, 43.0, 66.9)}),
+    ('a third party with lm-eval', ('arc_easy',), ('acc', '', None, False), {'smollm2-135m-instruct': (54.1,)}),
+    ('SmolLM\'s blog post', ('humaneval',), ('pass@1', 'written', 0, False), {'smollm-1.7b': (24.0,)}),
+    ('SmolLM\'s blog post', ('ifeval',), ('prompt strict', 'written', 0, None), {'qwen2-1.5b-instruct': (29.94,)}),
+    ('claim of Qwen2\'s authors, from SmolLM\'s blog post', ('humaneval',), ('pass@1', 'written', None, False),
+        {'qwen2-1.5b': (31.1,)}),
+]
+
+# %% ../../nbs/evaluation/450_scoreboard.ipynb #450r0007
+def _as_share(task, value): return value if task == 'mt_bench' else round(value/100, 4)
+
+def published_figures()->"pd.DataFrame": # model, task, value, metric, form, shots, chat (in a user's turn), source
+    """Every published figure that this book knows, and how it was asked for; '' and None: its source does not say.
+
+    Returns:
+        model, task, value, metric, form, shots, chat (in a user's turn), source
+    """
+    with needs('evaluation'):
+        import pandas as pd
+    more = {m: {t: _as_share(t, v) for t, v in scores.items()} for m, scores in _MORE_ON_CARDS.items()}
+    rows = [
+        (model, task, value, *_ASKED[task], model in _INSTRUCT, SOURCE)
+        for model, scores in PUBLISHED.items()
+        for task, value in (scores | more.get(model, {})).items()
+    ]
+    rows += [
+        (model, task, _as_share(task, value), *asked, source)
+        for source, tasks, asked, models in _ELSEWHERE
+        for model, values in models.items()
+        for task, value in zip(tasks, values, strict=True)
+    ]
+    columns = ['model', 'task', 'value', 'metric', 'form', 'shots', 'chat', 'source']
+    return pd.DataFrame(rows, columns=columns, dtype=object).astype(dict(value=float))

@@ -28,14 +28,20 @@ def _write_json(path:Path, obj:Any)->None:
         json.dump(obj, f, indent=2)
         f.write('\n')
 
+def _weights(model:'Writer')->dict[str,Any]:
+    "Tensors by name; a tied head is left out, and a block that stands in the model twice is there twice."
+    state, seen = {}, set()
+    for name, p in model.state_dict().items():
+        if model.config.tie_word_embeddings and name == 'lm_head.weight':
+            continue
+        w = p.detach().cpu().contiguous()
+        state[name] = w.clone() if w.data_ptr() in seen else w # safetensors takes no tensor under two names
+        seen.add(w.data_ptr())
+    return state
+
 def _write_files(model:'Writer', folder:Path, tokenizer:Tokenizer|None)->None:
     "All files of a model, into an empty folder."
-    c = model.config
-    state = {
-        n: p.detach().cpu().contiguous()
-        for n, p in model.state_dict().items()
-        if not (c.tie_word_embeddings and n == 'lm_head.weight')
-    }
+    c, state = model.config, _weights(model)
     ends = [tokenizer.eos_token_id, tokenizer.chat_eos_token_id] if tokenizer else c.eos_token_id
     _write_json(folder/_CONFIG, c.to_dict() | dict(dtype=str(model.lm_head.weight.dtype).removeprefix('torch.')))
     _write_json(

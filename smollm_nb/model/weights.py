@@ -562,13 +562,40 @@ def _read_shard(file:Path, shapes:dict[str,Any], dtype:torch.dtype)->dict[str,to
     except (SafetensorError, OSError) as e:
         raise WeightsError(f'{file}: {_short(e, 300)}; the file is damaged, save or download it again') from None
 
+# %% ../../nbs/model/250_weights.ipynb #250m0002
+def _switch(d:dict[str,Any], key:str, default:Any)->bool:
+    "A truth value of a configuration."
+    if type(value := d.get(key, default)) is not bool:
+        raise ConfigError(f'config.json: {key} = {_short(value)} must be true or false; download the file again')
+    return value
+
+def _as_llama(d:dict[str,Any])->dict[str,Any]:
+    "A MobileLLM's configuration in the words of a Llama's."
+    if d.get('model_type') == 'mobilellm':
+        d = d | dict(model_type='llama', tie_word_embeddings=d.get('tie_word_embeddings', False))
+    return d | dict(tie_word_embeddings=True) if _switch(d, 'share_embedding', False) else d
+
+def _folder_config(folder:Path)->tuple[SmolLMConfig,bool]:
+    "Shape of the blocks that lie in a folder, and whether each is computed twice in succession."
+    d = _json(folder/'config.json')
+    return SmolLMConfig.from_dict(_as_llama(d)), _switch(d, 'layer_sharing', False)
+
+# %% ../../nbs/model/250_weights.ipynb #250m0004
+_HEAD, _EMBEDDING = 'lm_head.weight', 'model.embed_tokens.weight'
+
+def _repeat_blocks(model:SmolLM)->SmolLM:
+    "Each block twice in succession, with the same weights."
+    blocks = [block for block in model.model.layers for _ in range(2)]
+    model.model.layers = torch.nn.ModuleList(blocks)
+    model.config = replace(model.config, num_hidden_layers=len(blocks))
+    return model
+
 # %% ../../nbs/model/250_weights.ipynb #78e62ae1
 def _folder_model(folder:Path, dtype:torch.dtype)->SmolLM:
     "The model in a folder."
-    d = _json(folder/'config.json')
     try:
-        config = SmolLMConfig.from_dict(d)
-    except UserError as e:
+        config, twice = _folder_config(folder)
+    except ConfigError as e:
         raise WeightsError(
             f'{folder}/{_short(e, 300)}'
             if str(e).startswith('config.json')
@@ -576,9 +603,13 @@ def _folder_model(folder:Path, dtype:torch.dtype)->SmolLM:
         ) from None
     files = _shards(folder)
     model, shapes = _skeleton(config)
-    state = {n: t for f in files for n, t in _read_shard(f, shapes, dtype).items()}
+    names = shapes | {_HEAD: shapes[_EMBEDDING]} # a matrix that is shared may lie in the file under its other name
+    state = {n: t for f in files for n, t in _read_shard(f, names, dtype).items()}
+    if config.tie_word_embeddings and _EMBEDDING not in state and _HEAD in state:
+        state[_EMBEDDING] = state.pop(_HEAD)
     _check_shapes(shapes, {n: t.shape for n, t in state.items()}, files[0] if len(files) == 1 else folder)
-    return _fill(model, state)
+    model = _fill(model, state)
+    return _repeat_blocks(model) if twice else model
 
 def load_folder(
     folder:str|Path, # What `save_pretrained` or the hub wrote
@@ -664,7 +695,7 @@ def foreign(
     """
     folder = Path(folder)
     try:
-        SmolLMConfig.from_dict(_json(folder/'config.json'))
+        _folder_config(folder)
         Tokenizer.load(folder)
     except (ConfigError, TokenizerError) as e:
         return str(e)
