@@ -24,6 +24,9 @@ if 'google.colab' in str(get_ipython()):
     sys.path.append('/content/smollm-nb')
     %cd -q smollm-nb/FOLDER"""
 
+# what a reader is to find out before it is read
+FOLDED = re.compile(r'(#\| slow\n)?#\| code-fold: true\n#\| code-summary: "(Answer|Diagnosis|Cure|Spoiler)')
+
 # name of the part, and the numbers of its notebooks; within a part they are read by number
 PARTS = {
     'Corpus': range(100, 200), 'Model': range(200, 300), 'Training': range(300, 400), 'Evaluation': range(400, 500),
@@ -91,9 +94,9 @@ def set_next(notebook, line):
 
 
 def fold_answers(notebook):
-    "Let JupyterLab fold the worked answers as the site does."
+    "Let JupyterLab fold worked answers, diagnoses and what was planted, as the site does."
     for cell in notebook['cells']:
-        if cell['cell_type'] == 'code' and re.match(r'#\| code-fold: true\n#\| code-summary: "Answer', source(cell)):
+        if cell['cell_type'] == 'code' and FOLDED.match(source(cell)):
             cell['metadata']['jupyter'] = dict(source_hidden=True, outputs_hidden=True)
 
 
