@@ -11,7 +11,7 @@ __all__ = ['FORMS', 'Prompt', 'Request', 'Task', 'TaskError', 'benchmark_texts',
            'Trigram', 'Unigram', 'bits_per_byte', 'compare', 'gzip_bits_per_byte', 'pooled', 'Outcome', 'SandboxError',
            'humaneval_judge', 'pass_at_k', 'run_program', 'run_programs', 'score_code', 'score_completion',
            'IFEvalError', 'check_instructions', 'summarise_ifeval', 'PUBLISHED', 'evaluate', 'open_model', 'open_task',
-           'published_score', 'score_task', 'leaderboard', 'beside_chance']
+           'published_score', 'published_figures', 'score_task', 'leaderboard', 'beside_chance']
 
 # %% ../../nbs/evaluation/400_evaluation.ipynb #b9a91e26
 from .tasks import FORMS, Prompt, Request, Task, TaskError, benchmark_texts, real_items, task_names
@@ -25,7 +25,7 @@ from .jail import Outcome, SandboxError, run_program, run_programs
 from .generative import humaneval_judge, pass_at_k, score_code, score_completion
 from .ifeval import IFEvalError, check_instructions, summarise_ifeval
 from .scoreboard import (PUBLISHED, beside_chance, evaluate, leaderboard, open_model, open_task,
-                                             published_score, score_task)
+                                             published_figures, published_score, score_task)
 
 # %% ../../nbs/evaluation/400_evaluation.ipynb #8fd44324
 _all_ = [
@@ -35,5 +35,5 @@ _all_ = [
     'BitsPerByte', 'Trigram', 'Unigram', 'bits_per_byte', 'compare', 'gzip_bits_per_byte', 'pooled', 'Outcome',
     'SandboxError', 'humaneval_judge', 'pass_at_k', 'run_program', 'run_programs', 'score_code', 'score_completion',
     'IFEvalError', 'check_instructions', 'summarise_ifeval', 'PUBLISHED', 'evaluate', 'open_model', 'open_task',
-    'published_score', 'score_task', 'leaderboard', 'beside_chance'
+    'published_score', 'published_figures', 'score_task', 'leaderboard', 'beside_chance'
 ]

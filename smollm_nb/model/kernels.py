@@ -644,8 +644,13 @@ def _linears(model):
     "How matrices that nothing packs are multiplied: float32 asks for more than PyTorch's first choice."
     return {nn.Linear: ReadingLinear} if model.dtype == torch.float32 else {}
 
+def _bare(block):
+    "Whether nothing stands around a block's matrices, such as an adapter: fast code reads their numbers, and no more."
+    return type(block) is Block and all(isinstance(m, nn.Linear) for part in (block.self_attn, block.mlp)
+                                        for m in part.children())
+
 def _for_training(model):
-    if not can_compile():
+    if not can_compile() or not all(map(_bare, model.model.layers)):
         return model
     keep_freed_memory()
     functorch_config.activation_memory_budget = KEPT
@@ -815,7 +820,7 @@ class FastLM(Holder):
         super().__init__(_view(model, _WRITING | _linears(model) if on_cpu else _PLAIN).eval())
         self.compiled = compiled and on_cpu and can_compile()
         blocks: list[Any] = list(model.model.layers)
-        plain = self.compiled and all(type(block) is Block for block in blocks)
+        plain = self.compiled and all(map(_bare, blocks))
         self.steps = [block_weights(block) for block in blocks] if plain else []
         if use_up:
             model.to('meta')

@@ -127,7 +127,7 @@ def load_optimizer_tensors(
     optimizer:torch.optim.Optimizer, # From `make_optimizer`, new
     tensors:Mapping[str,torch.Tensor|None], # From `optimizer_tensors`
 )->None:
-    """Put a saved state back; a missing or misshapen tensor is a `UserError` that names it.
+    """Put a saved state back; a missing or misshapen tensor is a `UserError` that names it. Frozen weights have none.
 
     Args:
         model: Its parameters are trained
@@ -135,6 +135,8 @@ def load_optimizer_tensors(
         tensors: From `optimizer_tensors`
     """
     for name, p in model.named_parameters():
+        if not p.requires_grad:
+            continue
         state = {}
         for key, shape in _state_shapes(optimizer, p):
             value = tensors.get(f'{name}.{key}')
