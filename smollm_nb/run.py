@@ -66,6 +66,7 @@ def corpus_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, An
                 _say(line)
             _say_none_held_out(rows)
 
+# %% ../nbs/810_run.ipynb #81000t05
 def tokenizer_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
     "A byte-level BPE trained on the curated documents, or the one that the recipe names."
     wanted = recipe.tokenizer

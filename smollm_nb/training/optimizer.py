@@ -66,6 +66,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         settings:TrainingSettings, # Learning rate of both, AdamW's betas and epsilon, weight decay of both
     ):
         named = list(model.named_parameters())
+        super().__init__([p for _, p in named], dict(lr=settings.learning_rate)) # its groups and state are replaced
         self.matrices = [p for n, p in named if p.ndim == 2 and not re.search('embed_tokens|lm_head', n)]
         chosen = set(map(id, self.matrices))
         self.parts = (
