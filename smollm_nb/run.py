@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from .files import UserError, samples, write_json
 from .machine import Machine, check_device, this_machine
-from .settings import Recipe, load_recipe, recipe_values, settings_file
+from .settings import COLLECTIONS, Recipe, load_recipe, recipe_values, settings_file
 from .stages import (Stage, choose_stages, is_done, lock_folder, partial_folder, plan_stages, read_begun,
                               read_manifest, run_stages, stage_records)
 if TYPE_CHECKING:
@@ -554,6 +554,12 @@ INTERVALS = (*(f'training.{n}_every' for n in ('checkpoint', 'keep', 'log', 'eva
 SPLITS = ('training.micro_batch_size', 'training.grad_accum_steps', 'training.data_parallel', 'training.parallel',
           'training.gradient_checkpointing') # sums in another order, over the same rows
 
+_USUAL = { # what these keys were before anybody could set them: only another value makes a stage another one
+    'corpus.synthetic': ('written', 'rewritings', 'lessons'), 'corpus.audiences': (), 'model.tie_word_embeddings': True,
+    'training.decay_shape': '1-sqrt', 'training.optimizer': 'adamw'}
+
+def _named(values): return {k: v for k, v in values.items() if k not in _USUAL or _USUAL[k] != v}
+
 def _sample_files(*patterns):
     "Files of data_samples/ by their names there; no data card is among them."
     return {p.relative_to(samples()).as_posix(): p for pattern in patterns for p in sorted(samples().glob(pattern))}
@@ -566,7 +572,7 @@ def _corpus_settings(recipe):
     if c.writer == 'sample' or 'hub' in c.sources:
         unused |= {'corpus.topics', 'corpus.pages_per_topic', 'corpus.written_documents'}
     values = recipe_values(recipe, 'seed', 'corpus', 'evaluation.tasks') | dict(seed=recipe.corpus_seed)
-    return {k: v for k, v in values.items() if k not in unused}
+    return _named({k: v for k, v in values.items() if k not in unused})
 
 def _corpus_inputs(recipe):
     "What the corpus reads besides installed modules: benchmark items to avoid, pages, scores, texts, the reader's own."
@@ -576,7 +582,7 @@ def _corpus_inputs(recipe):
         patterns += ['cosmopedia/cosmopedia.jsonl'] if c.writer == 'sample' else ['topics/topics.jsonl']
     if 'subjects' in c.sources:
         patterns += ['subjects/pieces.jsonl', 'subjects/questions.jsonl']
-        patterns += ['cosmopedia/rewritings.jsonl.zst', 'cosmopedia/code_lessons.jsonl']
+        patterns += [f'cosmopedia/{COLLECTIONS[kind]}' for kind in c.synthetic if kind != 'written']
     own = {'corpus.source_path': c.source_path} if {'folder', 'warc'} & set(c.sources) else {}
     return _sample_files(*patterns) | own
 
@@ -584,8 +590,7 @@ def _corpus_inputs(recipe):
 def _training_settings(recipe):
     "What decides the weights: all of training but how far it goes, when it writes, and in which parts it computes."
     values = recipe_values(recipe, 'seed', 'mixture', 'model', 'training', 'training.tokens_per_step')
-    usual = {'training.decay_shape': '1-sqrt', 'training.optimizer': 'adamw'} # runs from before there was a choice
-    return {k: v for k, v in values.items() if k not in LENGTH + INTERVALS + SPLITS and usual.get(k) != v}
+    return _named({k: v for k, v in values.items() if k not in LENGTH + INTERVALS + SPLITS})
 
 def _training_recorded(recipe):
     return recipe_values(recipe, 'threads', 'device', 'dtype', 'compile', 'training.kept_steps', *INTERVALS, *SPLITS)

@@ -440,13 +440,13 @@ def keep_output(
 
 # %% ../../nbs/corpus/130_cosmopedia.ipynb #4d55c481
 def written_rows(
-    source:str,    # What the documents are called: 'cosmopedia', 'rewritings' or 'lessons'
+    source:str,    # What the documents are called: 'cosmopedia' or a key of `smollm_nb.settings.COLLECTIONS`
     path:str|Path, # Texts in the columns of the hub's `cosmopedia-v2`, such as a file of data_samples/cosmopedia
 )->Iterator[dict[str, Any]]: # id, source, and these columns
     """Written texts as documents of a corpus.
 
     Args:
-        source: What the documents are called: 'cosmopedia', 'rewritings' or 'lessons'
+        source: What the documents are called: 'cosmopedia' or a key of `smollm_nb.settings.COLLECTIONS`
         path: Texts in the columns of the hub's `cosmopedia-v2`, such as a file of data_samples/cosmopedia
 
     Returns:

@@ -21,7 +21,7 @@ from .store import (DATASETS, FROM_SUBJECTS, KINDS, STEPS, CorpusFolder, Counts,
                                     finish_dataset, read_rows)
 from .workers import run_tasks
 from ..files import UserError, atomic_write, samples, needs
-from ..settings import Recipe
+from ..settings import COLLECTIONS, Recipe
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #39e67c3f
 def held_out(
@@ -153,7 +153,8 @@ def _by_packaged_model(recipe:Recipe, prompts:Sequence, path:Path, **how)->None:
 def _write_cosmopedia(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
     "Let the recipe's writer write from topics and pages, unless it has done so."
     path, writer = folder.work/'written.jsonl', recipe.corpus.writer
-    if writer == 'sample' or 'hub' in recipe.corpus.sources or path.exists():
+    unread = 'hub' in recipe.corpus.sources or 'written' not in recipe.corpus.synthetic
+    if writer == 'sample' or unread or path.exists():
         return
     prompts = _prompts(recipe, folder)
     dropped = folder.dropped('cosmopedia-v2', 'clean_up')/'00000.jsonl.zst'
@@ -184,11 +185,12 @@ def _cosmopedia(recipe:Recipe, work:Path)->Iterator[Row]:
         for r in read_rows(work/'cosmopedia-v2'):
             yield dict(id=r['id'], text=r['text'], source='hub', **r['metadata'])
         return
-    path = samples('cosmopedia', 'cosmopedia.jsonl') if c.writer == 'sample' else work/'written.jsonl'
-    yield from written_rows('cosmopedia', path)
+    paths = {'cosmopedia': samples('cosmopedia', 'cosmopedia.jsonl') if c.writer == 'sample' else work/'written.jsonl'}
+    paths = paths if 'written' in c.synthetic else {}
     if 'subjects' in c.sources:
-        yield from written_rows('rewritings', samples('cosmopedia', 'rewritings.jsonl.zst'))
-        yield from written_rows('lessons', samples('cosmopedia', 'code_lessons.jsonl'))
+        paths |= {kind: samples('cosmopedia', COLLECTIONS[kind]) for kind in c.synthetic if kind != 'written'}
+    for kind, path in paths.items():
+        yield from (r for r in written_rows(kind, path) if not c.audiences or r['audience'] in c.audiences)
 
 def _rows(name:str, recipe:Recipe, folder:CorpusFolder)->Iterator[tuple[Row,str]]:
     "What the steps so far left of a data set: rows in the hub's columns, each with the name of what it quotes."
