@@ -52,7 +52,8 @@ def model_config(
     return SmolLMConfig(
         hidden_size=m.hidden_size, intermediate_size=m.intermediate_size, num_hidden_layers=m.num_hidden_layers,
         num_attention_heads=m.num_attention_heads, num_key_value_heads=m.num_key_value_heads,
-        max_position_embeddings=m.max_position_embeddings, vocab_size=vocab_size
+        max_position_embeddings=m.max_position_embeddings, vocab_size=vocab_size,
+        tie_word_embeddings=m.tie_word_embeddings
     )
 
 # %% ../../nbs/training/330_loop.ipynb #c638e4f3
