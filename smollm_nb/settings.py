@@ -638,9 +638,9 @@ _LIMITS = ( # (what to use, whether a value is possible, keys)
         training.checkpoint_every training.log_every tuning.sft_epochs tuning.sft_batch_size tuning.dpo_epochs
         tuning.dpo_batch_size"""),
     (f'use 0 to {_MOST}', lambda x: 0 <= x <= _MOST, """
-        seed tuning.hub_rows corpus.hub_documents corpus.prose_pages corpus.written_documents mixture.late_step training.warmup_steps
-        training.decay_steps training.keep_every training.evaluate_every evaluation.limit evaluation.sample_limit
-        evaluation.heldout_documents"""),
+        seed corpus.hub_documents corpus.prose_pages corpus.written_documents mixture.late_step training.warmup_steps
+        tuning.hub_rows training.decay_steps training.keep_every training.evaluate_every evaluation.limit
+        evaluation.sample_limit evaluation.heldout_documents"""),
     (f'use 0 to {_MOST}, or -1 for the recipe\'s seed', lambda x: -1 <= x <= _MOST, 'corpus.seed'),
     ('use a positive, finite number', lambda x: 0 < x < math.inf, """
         training.learning_rate training.grad_clip tuning.sft_learning_rate tuning.dpo_learning_rate tuning.dpo_beta"""),

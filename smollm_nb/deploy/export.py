@@ -168,9 +168,10 @@ def model_card(
     """
     from huggingface_hub import ModelCard, ModelCardData
     named = [dict(hub='HuggingFaceTB/smollm-corpus').get(r['source'], r['source']) for r in about.read]
+    ids = [name for name in named if '/' in name] # of the hub
     data = ModelCardData(
         license=about.licence, license_name='see-the-card' if about.licence == 'other' else None, language='en',
-        library_name='transformers', pipeline_tag='text-generation', tags=['smollm_nb'], datasets=[n for n in named if '/' in n] or None,
+        library_name='transformers', pipeline_tag='text-generation', tags=['smollm_nb'], datasets=ids or None,
         model_name=name, eval_results=eval_results(about.scores) or None,
     )
     return f'{ModelCard.from_template(data, template_str=_CARD, name=name, facts=facts, about=about)}\n'
