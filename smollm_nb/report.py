@@ -57,9 +57,14 @@ def _training(run):
         tokens_per_second=round(_tokens_per_second(log), 1),
     )
 
+def _tuning_logs(run):
+    "Logs of fine-tuning and, if there were any, of preferences."
+    paths = {n: Path(run)/'tuning'/f'{n}.jsonl' for n in ('sft', 'dpo')}
+    return {n: list(read_jsonl(path)) for n, path in paths.items() if path.exists()}
+
 def _tuning(run):
-    logs = {n: list(read_jsonl(run/'tuning'/f'{n}.jsonl')) for n in ('sft', 'dpo')}
-    return {n: dict(steps=len(log), first_loss=log[0]['loss'], last_loss=_end_loss(log)) for n, log in logs.items()}
+    return {n: dict(steps=len(log), first_loss=log[0]['loss'], last_loss=_end_loss(log))
+            for n, log in _tuning_logs(run).items()}
 
 # %% ../nbs/820_report.ipynb #3ec5f8f9
 ANSWERS = 24 # of each set of questions, those of the last model, that the page shows
@@ -350,12 +355,12 @@ def draw_loss(
 
 # %% ../nbs/820_report.ipynb #58f8ddb6
 def draw_tuning(
-    logs:dict[str, list[dict]], # 'sft' and 'dpo' -> rows of their logs
+    logs:dict[str, list[dict]], # 'sft', and 'dpo' if there were preferences -> rows of their logs
 )->bytes:                       # PNG
     """Loss of fine-tuning, and of preferences beside the value with which every pair begins.
 
     Args:
-        logs: 'sft' and 'dpo' -> rows of their logs
+        logs: 'sft', and 'dpo' if there were preferences -> rows of their logs
 
     Returns:
         PNG
@@ -363,13 +368,17 @@ def draw_tuning(
     with needs('report'):
         import matplotlib.pyplot as plt
     fig, axes = plt.subplots(1, 2, figsize=(7, 2.6))
-    for ax, (name, label) in zip(axes, dict(sft='instructions (nats per token)', dpo='preferences').items()):
-        ax.plot([r['step'] for r in logs[name]], [r['loss'] for r in logs[name]], color='#4f46e5', marker='.')
-        ax.set_ylabel(f'loss: {label}', fontsize=9)
+    labels = dict(sft='instructions (nats per token)', dpo='preferences')
+    for ax, (name, log) in zip(axes, logs.items()):
+        ax.plot([r['step'] for r in log], [r['loss'] for r in log], color='#4f46e5', marker='.')
+        ax.set_ylabel(f'loss: {labels[name]}', fontsize=9)
         ax.set_xlabel('step')
         ax.ticklabel_format(useOffset=False)
         ax.grid(alpha=.3)
-    axes[1].axhline(math.log(2), ls=':', color='k')
+    if 'dpo' in logs:
+        axes[1].axhline(math.log(2), ls=':', color='k')
+    else:
+        axes[1].set_axis_off()
     fig.tight_layout()
     return _png(fig)
 
@@ -462,7 +471,7 @@ def figures(
         funnel=draw_funnel(summary['funnel']),
         mixture=draw_mixture(summary['mixture']),
         loss=draw_loss(list(read_jsonl(Path(run) / 'checkpoints' / 'train.jsonl'))),
-        tuning=draw_tuning({n: list(read_jsonl(Path(run) / 'tuning' / f'{n}.jsonl')) for n in ('sft', 'dpo')}),
+        tuning=draw_tuning(_tuning_logs(run)),
         bits=draw_errors(summary['bits_per_byte'], 'bits per byte on held-out documents (lower is better)'),
         scores=draw_errors(
             scores, 'accuracy on real items, length-normalised; cross: published', [s.get('published') for s in scores]
@@ -551,12 +560,13 @@ _MODEL = '''<h2>Training</h2>
 <img alt="Loss, bits per byte of held-out texts, and learning rate, by step" src="{{ img.loss }}">
 <p>Loss {{ '%.3f' % s.training.first_loss }} at the start, {{ '%.3f' % s.training.last_loss }} over the last tenth
 of {{ s.training.steps }} steps; {{ '{:,.0f}'.format(s.training.tokens_per_second) }} tokens per second.
-{% for name, t in (('Fine-tuning', s.tuning.sft), ('Preferences', s.tuning.dpo)) %}
+{% for name, t in (('Fine-tuning', s.tuning.sft), ('Preferences', s.tuning.dpo)) if t %}
 {{ name }}: {{ '%.3f' % t.first_loss }} to {{ '%.3f' % t.last_loss }} (last tenth) in {{ t.steps }} steps.
 {% endfor %}</p>
 <p>The held-out curve is of a few short texts that training looks at on its way; the scoreboard below takes more.</p>
 <img alt="Loss of fine-tuning and of preferences, by step" src="{{ img.tuning }}">
-<p>The dotted line, log 2, is where preferences begin: both answers of each pair as likely as before the training.</p>
+{% if s.tuning.dpo %}<p>The dotted line, log 2, is where preferences begin: both answers of each pair as likely as
+before the training.</p>{% endif %}
 
 <h2>What it said on its way</h2>
 {% if s.growth %}<img alt="Share of held-out questions answered right, and on the topic, at each of these models"

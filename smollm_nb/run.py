@@ -18,6 +18,7 @@ import re
 import shutil
 import sys
 import time
+from collections import Counter
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
@@ -219,6 +220,27 @@ def tuning_data(
         pairs += list(chosen)
     return conversations, pairs
 
+# %% ../nbs/810_run.ipynb #810tu002
+def _hub_data(recipe, out, what):
+    "What tuning reads of the hub, fetched where it is not kept yet."
+    t, kept = recipe.tuning, out/f'{what}.jsonl.zst'
+    weights = dict(conversations=t.data, pairs=t.pairs)[what]
+    if weights and not kept.exists():
+        from smollm_nb.files import write_jsonl
+        from smollm_nb.tuning.data import read_mixture
+        write_jsonl(kept, read_mixture(weights, what, out/'.unfinished'/'hub', recipe.seed, t.hub_rows, _say))
+    return _kept_data(out, what)
+
+def _kept_data(out, what):
+    "Rows of the hub that a tuning stage has kept."
+    from smollm_nb.files import read_jsonl
+    kept = out/f'{what}.jsonl.zst'
+    return list(read_jsonl(kept)) if kept.exists() else []
+
+def _last_tuned(run):
+    "Folder of the model that was tuned last, and its name; without pairs there are no preferences."
+    return ('dpo', 'preferences') if (run/'tuning'/'dpo').exists() else ('sft', 'fine-tuned')
+
 # %% ../nbs/810_run.ipynb #7c38387f
 TUNING_LOG = ('step', 'loss', 'learning_rate', 'grad_norm', 'tokens_seen') # what a second run finds again
 
@@ -230,7 +252,7 @@ def _tuning_dtype(recipe, run):
     return chosen.get('dtype', 'auto') if recipe.dtype == 'auto' else recipe.dtype
 
 def tuning_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, Any]:
-    "Fine-tuning on instructions, then on preferences."
+    "Fine-tuning on instructions, then on preferences if there are any."
     import torch
     from smollm_nb.files import write_jsonl
     from smollm_nb.model import load_model
@@ -240,16 +262,21 @@ def tuning_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, An
     model.to(recipe.device)
     common = dict(seed=recipe.seed, progress=progress, dtype=_tuning_dtype(recipe, run), say=_say)
     conversations, pairs = tuning_data(recipe.tuning.sources)
+    hub = {what: _hub_data(recipe, out, what) for what in ('conversations', 'pairs')}
+    conversations += [r['messages'] for r in hub['conversations']]
+    pairs += hub['pairs']
     work = out/'.unfinished'    # checkpoints, for a start that goes on
-    for name, tune in (
-        ('sft', lambda out: sft(model, tokenizer, conversations, recipe.tuning, out=out, **common)),
-        ('dpo', lambda out: dpo(model, tokenizer, pairs, recipe.tuning, out=out, **common)),
-    ):
+    steps = dict(sft=lambda out: sft(model, tokenizer, conversations, recipe.tuning, out=out, **common))
+    if pairs:
+        steps['dpo'] = lambda out: dpo(model, tokenizer, pairs, recipe.tuning, out=out, **common)
+    for name, tune in steps.items():
         log = tune(work/name)
         write_jsonl(out/f'{name}.jsonl', [{k: row[k] for k in TUNING_LOG} for row in log])
         model.save_pretrained(out/name, tokenizer)
     shutil.rmtree(work)
-    return dict(conversations=len(conversations), pairs=len(pairs)) # given; what is left out is said
+    given = dict(conversations=len(conversations), pairs=len(pairs)) # what is left out is said
+    counts = Counter(r['dataset'] for rows in hub.values() for r in rows)
+    return given | (dict(hub=dict(counts)) if counts else {})
 
 # %% ../nbs/810_run.ipynb #697c9a4d
 PROMPTS = ('The', 'In mathematics,', 'def')
@@ -346,7 +373,7 @@ def _moments(recipe, run, models):
             model = SmolLM(models['trained'].config)
             model.load_state_dict(load_file(run/'checkpoints'/name/'model.safetensors'), strict=False) # tied ones once
             yield f'step {step:,}', step, model.eval().to(recipe.device)
-    yield from ((name, last, models[name]) for name in ('trained', 'fine-tuned', 'preferences'))
+    yield from ((name, last, models[name]) for name in ('trained', 'fine-tuned', 'preferences') if name in models)
 
 def _texts_of(name, step, model, tokenizer, seed):
     "What a model writes: continuations, and answers to a reader's questions."
@@ -387,11 +414,13 @@ def _write_growth(recipe, run, models, tokenizer, answers, out):
 
 # %% ../nbs/810_run.ipynb #40c89d8c
 def _every_text(run):
-    "Id, data set and text of what the corpus kept, then of what tuning read, as this library holds it."
+    "Id, data set and text of what the corpus kept, then of what tuning read: of this library, and of the hub."
     corpus, settings = _corpus(run), read_manifest(run/'tuning').get('settings', {})
     for name in corpus.datasets():
         yield from ((r['id'], name, r['text']) for r in corpus.rows('documents', name))
     conversations, pairs = tuning_data(settings.get('tuning.sources', ()))
+    conversations += [r['messages'] for r in _kept_data(run/'tuning', 'conversations')]
+    pairs += _kept_data(run/'tuning', 'pairs')
     for name, talks in (('sft', conversations), *((side, [r[side] for r in pairs]) for side in ('chosen', 'rejected'))):
         yield from ((f'{name}/{i:05d}', name, '\n'.join(m['content'] for m in t)) for i, t in enumerate(talks))
 
@@ -509,6 +538,7 @@ def evaluation_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str
     untrained.eval()
     models = dict(untrained=untrained, trained=trained) | {
         n: load_model(run / 'tuning' / f)[0] for n, f in (('fine-tuned', 'sft'), ('preferences', 'dpo'))
+        if (run/'tuning'/f).exists()
     }
     models = {n: m.to(recipe.device) for n, m in models.items()}
     pairs = {n: (m, tokenizer) for n, m in models.items()}
@@ -530,7 +560,8 @@ def exports_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, A
     "The tuned model as a folder for transformers, compared with ours."
     from smollm_nb.deploy.export import about_run, check_export, export_model
     from smollm_nb.model import load_model
-    model, tokenizer = load_model(run/'tuning'/'dpo')
+    folder, name = _last_tuned(run)
+    model, tokenizer = load_model(run/'tuning'/folder)
     export_model(
         model,
         tokenizer,
@@ -540,7 +571,7 @@ def exports_stage(recipe:Recipe, run:Path, out:Path, progress:bool)->dict[str, A
             'training tokens': f'{recipe.training.tokens_per_step*recipe.training.train_steps:,}',
             'recipe': recipe.name,
         },
-        about=about_run(run),
+        about=about_run(run, name),
     )
     difference = check_export(out/'hf', model, tokenizer)
     if difference > 1e-3:
@@ -556,7 +587,8 @@ SPLITS = ('training.micro_batch_size', 'training.grad_accum_steps', 'training.da
 
 _USUAL = { # what these keys were before anybody could set them: only another value makes a stage another one
     'corpus.synthetic': ('written', 'rewritings', 'lessons'), 'corpus.audiences': (), 'model.tie_word_embeddings': True,
-    'training.decay_shape': '1-sqrt', 'training.optimizer': 'adamw'}
+    'training.decay_shape': '1-sqrt', 'training.optimizer': 'adamw', 'tuning.data': {}, 'tuning.pairs': {},
+    'tuning.hub_rows': 0}
 
 def _named(values): return {k: v for k, v in values.items() if k not in _USUAL or _USUAL[k] != v}
 
@@ -591,6 +623,10 @@ def _training_settings(recipe):
     "What decides the weights: all of training but how far it goes, when it writes, and in which parts it computes."
     values = recipe_values(recipe, 'seed', 'mixture', 'model', 'training', 'training.tokens_per_step')
     return _named({k: v for k, v in values.items() if k not in LENGTH + INTERVALS + SPLITS})
+
+def _tuning_values(recipe):
+    "What decides the tuned weights besides the files that it reads; the hub's data sets go by their ids."
+    return _named(recipe_values(recipe, 'seed', 'tuning'))
 
 def _training_recorded(recipe):
     return recipe_values(recipe, 'threads', 'device', 'dtype', 'compile', 'training.kept_steps', *INTERVALS, *SPLITS)
@@ -637,7 +673,7 @@ STAGES = (Stage('corpus', _corpus_settings, corpus_stage, inputs=_corpus_inputs)
           Stage('tokens', lambda r: {}, tokens_stage),
           Stage('checkpoints', _training_settings, checkpoints_stage, recorded=_training_recorded,
                 length=lambda r: recipe_values(r, *LENGTH), start=_checkpoints_to_go_on, kept=_kept_checkpoints),
-          Stage('tuning', lambda r: recipe_values(r, 'seed', 'tuning'), tuning_stage, recorded=_threads,
+          Stage('tuning', _tuning_values, tuning_stage, recorded=_threads,
                 inputs=lambda r: _sample_files(*(f for s in r.tuning.sources for f in TUNING_FILES[s]))),
           Stage('evaluation', lambda r: recipe_values(r, 'seed', 'evaluation'), evaluation_stage, recorded=_threads,
                 inputs=lambda r: _sample_files('benchmarks/*.jsonl', *_question_files(r))),

@@ -250,6 +250,9 @@ class TuningSettings:
 
     Attributes:
         sources: of conversations and pairs: samples, subjects · names · ours
+        data: conversations of the hub: id and weight · passes · handbook
+        pairs: preference pairs of the hub, likewise · passes · handbook
+        hub_rows: read per data set of the hub; 0 for all there are · rows · ours
         sft_epochs: over the instructions · passes · SmolLM
         sft_learning_rate: peak, cosine decay · none · SmolLM
         sft_batch_size: of a step · conversations · handbook
@@ -261,6 +264,9 @@ class TuningSettings:
         max_length: longest conversation · tokens · handbook
     """
     sources: tuple[str,...] = ('samples',) # of conversations and pairs: samples, subjects · names · ours
+    data: dict[str,float] = field(default_factory=dict)  # conversations of the hub: id and weight · passes · handbook
+    pairs: dict[str,float] = field(default_factory=dict) # preference pairs of the hub, likewise · passes · handbook
+    hub_rows: int = 0                # read per data set of the hub; 0 for all there are · rows · ours
     sft_epochs: int = 1              # over the instructions · passes · SmolLM
     sft_learning_rate: float = 3e-4  # peak, cosine decay · none · SmolLM
     sft_batch_size: int = 128        # of a step · conversations · handbook
@@ -639,8 +645,8 @@ _LIMITS = ( # (what to use, whether a value is possible, keys)
         tuning.dpo_batch_size"""),
     (f'use 0 to {_MOST}', lambda x: 0 <= x <= _MOST, """
         seed corpus.hub_documents corpus.prose_pages corpus.written_documents mixture.late_step training.warmup_steps
-        training.decay_steps training.keep_every training.evaluate_every evaluation.limit evaluation.sample_limit
-        evaluation.heldout_documents"""),
+        tuning.hub_rows training.decay_steps training.keep_every training.evaluate_every evaluation.limit
+        evaluation.sample_limit evaluation.heldout_documents"""),
     (f'use 0 to {_MOST}, or -1 for the recipe\'s seed', lambda x: -1 <= x <= _MOST, 'corpus.seed'),
     ('use a positive, finite number', lambda x: 0 < x < math.inf, """
         training.learning_rate training.grad_clip tuning.sft_learning_rate tuning.dpo_learning_rate tuning.dpo_beta"""),
@@ -733,6 +739,18 @@ def _mixture_problems(m):
     if m.late_step and not m.late_shares:
         yield 'mixture.late_shares', 'is empty, and mixture.late_step is given; name shares'
 
+def _tuning_problems(t):
+    "Rules of a `TuningSettings`."
+    if not t.sources and not t.data:
+        yield 'tuning.sources', ('names no source, and tuning.data no data set; use samples, subjects, or name a data '
+                                 'set of the hub there')
+    for key, weights in (('tuning.data', t.data), ('tuning.pairs', t.pairs)):
+        for name, weight in weights.items():
+            if not re.fullmatch(r'[\w.-]+/[\w.-]+', name):
+                yield key, f'{_short(name)!r} is not the id of a data set on the hub; write owner/name'
+            if not 0 < weight <= 100:
+                yield key, f'the weight {weight} of {_short(name)} is not possible; use more than 0, up to 100 passes'
+
 # %% ../nbs/010_settings.ipynb #1d321a59
 def _model_problems(m):
     "Rules of a `ModelSettings` whose sizes are positive."
@@ -780,8 +798,7 @@ def recipe_problems(
         yield 'slurm_partition', 'is empty, and executor is slurm; name a queue (sinfo lists them)'
     yield from _corpus_problems(r.corpus)
     yield from _mixture_problems(r.mixture)
-    if not r.tuning.sources:
-        yield 'tuning.sources', 'names no source; use samples, subjects'
+    yield from _tuning_problems(r.tuning)
     if outside:
         return # the rules below divide by sizes
     yield from _model_problems(r.model)
@@ -799,6 +816,9 @@ _IDLE = ( # (keys, the key that decides, whether the keys do nothing)
         'corpus.sources', lambda r: 'hub' in r.corpus.sources),
     ('corpus.topics corpus.pages_per_topic corpus.written_documents', 'corpus.writer',
         lambda r: r.corpus.writer == 'sample'),
+    ('tuning.hub_rows', 'tuning.data', lambda r: not (r.tuning.data or r.tuning.pairs)),
+    ('tuning.dpo_epochs tuning.dpo_learning_rate tuning.dpo_batch_size tuning.dpo_beta', 'tuning.pairs',
+        lambda r: not (r.tuning.pairs or r.tuning.sources)),
     ('slurm_partition', 'executor', lambda r: r.executor != 'slurm'),
     ('evaluation.limit', 'evaluation.tasks', lambda r: not r.evaluation.tasks),
     ('evaluation.sample_limit', 'evaluation.sample_tasks', lambda r: not r.evaluation.sample_tasks))

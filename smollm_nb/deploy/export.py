@@ -40,6 +40,8 @@ READ = {
 def _read(source, documents, writer):
     "A row about a source; texts that a model on a server wrote stand under terms that nobody told us."
     licence, why = READ.get(source, ('other', 'texts of unknown origin'))
+    if '/' in source:
+        why = 'data set of the hub for tuning, under the terms of its card'
     if source == 'cosmopedia' and writer == 'packaged':
         why = 'texts written by SmolLM2-135M-Instruct'
     elif source == 'cosmopedia' and writer != 'sample':
@@ -82,7 +84,9 @@ def about_run(
     rows = read_json(run/'corpus'/'sources.json')['sources']
     read = {r['source']: sum(r['kept'].values()) for r in rows}
     if model in ('fine-tuned', 'preferences'):
-        read['tuning'] = sum(read_json(run/'tuning'/'manifest.json')['summary'].values())
+        given = read_json(run/'tuning'/'manifest.json')['summary']
+        hub = given.get('hub', {})
+        read |= dict(tuning=given['conversations'] + given['pairs'] - sum(hub.values())) | hub
     bits = [dict(r, task='held-out texts', items='real', metric='bits_per_byte')
             for r in read_json(run/'evaluation'/'bits_per_byte.json')]
     scores = [r for r in [*bits, *read_json(run/'evaluation'/'scores.json')] if r['model'] == model]
@@ -165,10 +169,11 @@ def model_card(
         Markdown with the hub's front matter
     """
     from huggingface_hub import ModelCard, ModelCardData
-    corpus = ['HuggingFaceTB/smollm-corpus'] if any(r['source'] == 'hub' for r in about.read) else None
+    named = [dict(hub='HuggingFaceTB/smollm-corpus').get(r['source'], r['source']) for r in about.read]
+    ids = [name for name in named if '/' in name] # of the hub
     data = ModelCardData(
         license=about.licence, license_name='see-the-card' if about.licence == 'other' else None, language='en',
-        library_name='transformers', pipeline_tag='text-generation', tags=['smollm_nb'], datasets=corpus,
+        library_name='transformers', pipeline_tag='text-generation', tags=['smollm_nb'], datasets=ids or None,
         model_name=name, eval_results=eval_results(about.scores) or None,
     )
     return f'{ModelCard.from_template(data, template_str=_CARD, name=name, facts=facts, about=about)}\n'

@@ -282,8 +282,10 @@ def _scoring_work(recipe, config):
 TUNING_TEXTS = dict(samples=(154, 80, 150), subjects=(20_240, 256, 60)) # conversations, pairs, tokens of each, roughly
 
 def _tuning_work(recipe, config):
-    "Operations of fine-tuning and of preferences, whose pairs are read by the model and by its reference."
+    "Operations of fine-tuning and of preferences, whose pairs two models read; None for the hub, whose sizes vary."
     u = recipe.tuning
+    if u.data or u.pairs:
+        return None
     return sum((talks*u.sft_epochs + pairs*2*2*u.dpo_epochs)*tokens*flops_per_token(config, tokens)
                for talks, pairs, tokens in (TUNING_TEXTS[s] for s in u.sources))
 

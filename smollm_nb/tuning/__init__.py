@@ -7,18 +7,20 @@ Docs: https://smollm-nb.github.io/smollm-nb/tuning/tuning.html.md"""
 # %% auto #0
 __all__ = ['batches', 'encode_chat', 'epoch_order', 'learnable', 'pack_batch', 'pack_rows', 'packed_loss', 'packed_passes',
            'pad_batch', 'passes', 'sft', 'tuning_attention', 'tuning_optimizer', 'tuning_settings', 'turns_fault',
-           'dpo', 'dpo_loss', 'sequence_logprobs', 'add_lora', 'merge_lora']
+           'dpo', 'dpo_loss', 'sequence_logprobs', 'add_lora', 'merge_lora', 'layout_of', 'rated_pairs', 'read_mixture',
+           'times_read']
 
 # %% ../../nbs/tuning/500_tuning.ipynb #ace80b96
 from .sft import (batches, encode_chat, epoch_order, learnable, pack_batch, pack_rows, packed_loss,
                                   packed_passes, pad_batch, passes, sft, tuning_attention, tuning_optimizer,
                                   tuning_settings, turns_fault)
 from .dpo import dpo, dpo_loss, sequence_logprobs
+from .data import layout_of, rated_pairs, read_mixture, times_read
 from .lora import add_lora, merge_lora
 
 # %% ../../nbs/tuning/500_tuning.ipynb #ed139a83
 _all_ = [
     'batches', 'encode_chat', 'epoch_order', 'learnable', 'pack_batch', 'pack_rows', 'packed_loss', 'packed_passes',
     'pad_batch', 'passes', 'sft', 'tuning_attention', 'tuning_optimizer', 'tuning_settings', 'turns_fault', 'dpo',
-    'dpo_loss', 'sequence_logprobs', 'add_lora', 'merge_lora'
+    'dpo_loss', 'sequence_logprobs', 'add_lora', 'merge_lora', 'layout_of', 'rated_pairs', 'read_mixture', 'times_read'
 ]
