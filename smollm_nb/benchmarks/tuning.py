@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from statistics import median
-from typing import Any, Iterator, Sequence
+from typing import Iterator, Sequence
 from . import Contestant, Measurement, compared_versions
 from ..files import UserError, needs, read_jsonl, samples
 from ..machine import product_seconds
@@ -136,8 +136,8 @@ def their_tuning(
     model, tokenizer, talks = _start(name, batch, steps)
     theirs, collator = model.to_hf(), _collator(setting, tokenizer.pad_token_id)
     del model
-    rows = [encode_chat(tokenizer, talk) for talk in talks]
-    rows = [dict(input_ids=ids, labels=[-100, *targets[:-1]]) for ids, targets in rows]
+    encoded = [encode_chat(tokenizer, talk) for talk in talks]
+    rows = [dict(input_ids=ids, labels=[-100, *targets[:-1]]) for ids, targets in encoded]
     yield None
     for seed in count():
         order = [i for step in batches(len(rows), batch, 1, seed) for i in step]
