@@ -9,7 +9,6 @@ __all__ = ['MODEL', 'BATCH', 'STEPS', 'RATE', 'SETTINGS', 'HERE', 'TOLERANCE', '
            'sensible_trainers', 'trainer_seconds', 'TuningRace', 'tuning_race', 'tuning_measurements']
 
 # %% ../../nbs/benchmarks/960_tuning.ipynb #96000004
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from statistics import median
@@ -192,12 +191,11 @@ class TuningRace:
     Attributes:
         tried: seconds of the first step in each setting of the Trainer, the fastest first
         tokens: of the conversations of a turn
-        peers: by setting, the fastest first; another collator after it
+        pairs: turns of ours and of the Trainer, by its setting, fastest first
     """
     tried: dict[str, float] # seconds of the first step in each setting of the Trainer, the fastest first
     tokens: int             # of the conversations of a turn
-    ours: list[Turn]
-    peers: dict[str, list[Turn]] # by setting, the fastest first; another collator after it
+    pairs: dict[str, tuple[list[Turn], list[Turn]]] # turns of ours and of the Trainer, by its setting, fastest first
 
     def apart(self)->float: # In nats
         """The largest difference between the losses of ours and of a peer in the same step.
@@ -205,8 +203,8 @@ class TuningRace:
         Returns:
             In nats
         """
-        pairs = [(mine, its) for turns in self.peers.values() for mine, its in zip(self.ours, turns)]
-        return max(abs(a - b) for mine, its in pairs for a, b in zip(mine[2], its[2], strict=True))
+        turns = [both for pair in self.pairs.values() for both in zip(*pair)]
+        return max(abs(a - b) for ours, its in turns for a, b in zip(ours[2], its[2], strict=True))
 
     def rows(self)->list[Measurement]: # sft_step and sft_peak_memory, and the same against the other collator
         """What `smollm-nb bench tuning` prints.
@@ -219,11 +217,12 @@ class TuningRace:
         speed = lambda turns: self.tokens/median(seconds for seconds, _, _ in turns[1:])
         peak = lambda turns: turns[-1][1]
         rows, versions = [], compared_versions('torch', 'transformers', 'accelerate')
-        for place, (setting, turns) in enumerate(self.peers.items()):
+        for place, (setting, pair) in enumerate(self.pairs.items()):
             who, end = f'transformers Trainer, {setting}', f'_{setting.split()[1]}' if place else ''
+            ours, its = pair
             for name, unit, f, better in (('step', 'tokens/s', speed, 'higher'), ('peak_memory', 'MB', peak, 'lower')):
                 rows.append(Measurement(
-                    f'sft_{name}{end}', unit, f(self.ours), f(turns), who, better, self.tokens, versions
+                    f'sft_{name}{end}', unit, f(ours), f(its), who, better, self.tokens, versions
                 ))
         return rows
 
@@ -258,12 +257,12 @@ def tuning_race(
     tried = trainer_seconds(settings or sensible_trainers(), name, batch, threads)
     talks = [r['messages'] for r in read_jsonl(samples('instructions', 'instructions.jsonl'))][:batch*steps]
     tokens = sum(len(encode_chat(Tokenizer.from_pretrained(MODEL), talk)[0]) for talk in talks)
-    with ExitStack() as stack:
-        start = lambda *how: stack.enter_context(Contestant(HERE, how[0], name, batch, steps, threads, *how[1:]))
-        field = [start('our_tuning'), *(start('their_tuning', setting) for setting in _peers(tried))]
-        turns = [[c.turn() for c in field] for _ in range(repeats + 1)]
-    ours, *peers = map(list, zip(*turns))
-    return TuningRace(tried, tokens, ours, dict(zip(_peers(tried), peers)))
+    how, pairs = (name, batch, steps, threads), {}
+    for setting in _peers(tried):
+        with Contestant(HERE, 'our_tuning', *how) as ours, Contestant(HERE, 'their_tuning', *how, setting) as peer:
+            turns = [(ours.turn(), peer.turn()) for _ in range(repeats + 1)]
+        pairs[setting] = [t for t, _ in turns], [t for _, t in turns]
+    return TuningRace(tried, tokens, pairs)
 
 def tuning_measurements()->Iterator[Measurement]: # sft_step, sft_peak_memory, and both against the other collator
     """Fine-tuning of the packaged model beside transformers' Trainer.
