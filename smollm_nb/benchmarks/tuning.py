@@ -60,12 +60,12 @@ def our_tuning(
     """
     import torch
     from smollm_nb.training import choose_dtype
-    from smollm_nb.tuning import encode_chat, pad_batch, sft
+    from smollm_nb.tuning import encode_chat, sft
     torch.set_num_threads(threads)
     model, tokenizer, talks = _start(name, batch, steps)
     if dtype == 'auto':
-        rows = [encode_chat(tokenizer, talk) for talk in talks[:batch]]
-        dtype = choose_dtype(model, pad_batch(rows, tokenizer.pad_token_id)[0])
+        row = [i for talk in talks[:batch] for i in encode_chat(tokenizer, talk)[0]]
+        dtype = choose_dtype(model, torch.tensor([row[:512]])) # with so little that the choice is not the peak
     yield None
     for seed in count():
         log = sft(model, tokenizer, talks, _settings(batch), seed=seed, dtype=dtype, progress=False)

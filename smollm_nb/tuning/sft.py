@@ -225,7 +225,7 @@ def batches(
 
 # %% ../../nbs/tuning/510_sft.ipynb #9eddf486
 PASS_TOKENS = 8192     # of one forward pass, padding included: what bounds the memory of tuning
-CPU_PASS_TOKENS = 1024 # the same where a pass is a single row: a processor is as fast with fewer
+CPU_PASS_TOKENS = 512  # the same where a pass is a single row: a processor is nearly as fast with fewer
 
 def _own_passes(items, lengths, tokens):
     "Items in passes that hold at most so many tokens; one that is longer is a pass of its own."
