@@ -65,7 +65,7 @@ restore:
 	$(PYTHON) docs/restore.py
 
 bench: .venv/.bench
-	for area in corpus training inference evaluation; do $(BIN)/smollm-nb bench $$area || exit 1; done
+	for area in corpus training inference evaluation tuning; do $(BIN)/smollm-nb bench $$area || exit 1; done
 
 # Notebooks to library and README; both are committed.
 export: .venv/.test

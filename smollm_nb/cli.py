@@ -431,7 +431,8 @@ def trace(
 # %% ../nbs/830_command_line.ipynb #d1a82006
 @app.command()
 def bench(
-    area: Annotated[str, typer.Argument(help='corpus, training, inference or evaluation.')], as_json: Json = False
+    area: Annotated[str, typer.Argument(help='corpus, training, inference, evaluation or tuning.')],
+    as_json: Json = False,
 )->None:
     "Measure speed against a peer, in turn in the same run."
     _import_torch()

@@ -192,16 +192,20 @@ def _evaluation():
     from smollm_nb.benchmarks.evaluation import evaluation_measurements
     return evaluation_measurements()
 
-_AREAS = dict(corpus=_corpus, training=_training, inference=_inference, evaluation=_evaluation)
+def _tuning():
+    from smollm_nb.benchmarks.tuning import tuning_measurements
+    return tuning_measurements()
+
+_AREAS = dict(corpus=_corpus, training=_training, inference=_inference, evaluation=_evaluation, tuning=_tuning)
 
 def run_bench(
-    area:str,      # 'corpus', 'training', 'inference' or 'evaluation'
+    area:str,      # 'corpus', 'training', 'inference', 'evaluation' or 'tuning'
     progress:bool=False, # Say on the error stream what was measured
 )->list[dict]:     # One row per comparison
     """Measure one area.
 
     Args:
-        area: 'corpus', 'training', 'inference' or 'evaluation'
+        area: 'corpus', 'training', 'inference', 'evaluation' or 'tuning'
         progress: Say on the error stream what was measured
 
     Returns:
