@@ -7,18 +7,21 @@ Docs: https://smollm-nb.github.io/smollm-nb/tuning/tuning.html.md"""
 # %% auto #0
 __all__ = ['batches', 'encode_chat', 'epoch_order', 'learnable', 'pack_batch', 'pack_rows', 'packed_loss', 'packed_passes',
            'pad_batch', 'passes', 'sft', 'tuning_attention', 'tuning_optimizer', 'tuning_settings', 'turns_fault',
-           'dpo', 'dpo_loss', 'sequence_logprobs', 'add_lora', 'merge_lora']
+           'dpo', 'dpo_loss', 'sequence_logprobs', 'distill_loss', 'load_topk', 'lumped_kl', 'save_topk',
+           'teacher_topk', 'trim_tokenizer', 'add_lora', 'merge_lora']
 
 # %% ../../nbs/tuning/500_tuning.ipynb #ace80b96
 from .sft import (batches, encode_chat, epoch_order, learnable, pack_batch, pack_rows, packed_loss,
                                   packed_passes, pad_batch, passes, sft, tuning_attention, tuning_optimizer,
                                   tuning_settings, turns_fault)
 from .dpo import dpo, dpo_loss, sequence_logprobs
+from .distill import distill_loss, load_topk, lumped_kl, save_topk, teacher_topk, trim_tokenizer
 from .lora import add_lora, merge_lora
 
 # %% ../../nbs/tuning/500_tuning.ipynb #ed139a83
 _all_ = [
     'batches', 'encode_chat', 'epoch_order', 'learnable', 'pack_batch', 'pack_rows', 'packed_loss', 'packed_passes',
     'pad_batch', 'passes', 'sft', 'tuning_attention', 'tuning_optimizer', 'tuning_settings', 'turns_fault', 'dpo',
-    'dpo_loss', 'sequence_logprobs', 'add_lora', 'merge_lora'
+    'dpo_loss', 'sequence_logprobs', 'distill_loss', 'load_topk', 'lumped_kl', 'save_topk', 'teacher_topk',
+    'trim_tokenizer', 'add_lora', 'merge_lora'
 ]
