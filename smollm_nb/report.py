@@ -46,6 +46,7 @@ def _end_loss(log):
     "A step holds what its rows hold, an answer or a page; a tenth of the lines tells more than the last one."
     return statistics.fmean(r['loss'] for r in log[-math.ceil(len(log)/10):])
 
+# %% ../nbs/820_report.ipynb #b45bff4b
 def _training(run):
     log = list(read_jsonl(run/'checkpoints'/'train.jsonl'))
     return dict(
