@@ -679,8 +679,9 @@ _DATASETS = ('fineweb-edu-dedup', 'cosmopedia-v2', 'python-edu', 'subjects', 'co
 _TASKS = ('hellaswag', 'arc_easy', 'arc_challenge', 'piqa', 'openbookqa', 'winogrande', 'commonsense_qa', 'social_i_qa',
           'boolq', 'mmlu', 'mmlu_mc', 'mmlu_pro', 'triviaqa', 'gsm8k', 'humaneval', 'ifeval')
 _PROSE = ('encyclopaedia', 'speeches', 'dictionary', 'recipes', 'bible', 'manual', 'release-notes', 'mail', 'spam')
-COLLECTIONS = { # written texts that come with the source subjects -> file of data_samples/cosmopedia
-    'rewritings': 'rewritings.jsonl.zst', 'lessons': 'code_lessons.jsonl'}
+COLLECTIONS = { # texts about the subjects and seeds of data_samples -> file of data_samples/cosmopedia
+    'rewritings': 'rewritings.jsonl.zst', 'lessons': 'code_lessons.jsonl', 'invented': 'invented.jsonl.zst',
+    'searched': 'searched.jsonl.zst', 'clustered': 'clustered.jsonl.zst', 'curated': 'curated.jsonl.zst'}
 _AUDIENCES = ('young_children', 'middle_school', 'high_school', 'college', 'researchers', 'professionals', 'general')
 _NAMES = { # key -> names that it may hold
     'executor': ('local', 'slurm', 'ray'), 'dtype': ('float32', 'bfloat16', 'auto'),

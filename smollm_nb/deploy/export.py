@@ -27,6 +27,8 @@ READ = {
     'subjects': ('apache-2.0', 'texts and questions about 64 subjects, written for smollm_nb'),
     'lessons': ('apache-2.0', 'programming lessons, written for smollm_nb'),
     'rewritings': ('apache-2.0', 'texts of smollm_nb, rewritten by SmolLM2-135M-Instruct'),
+    **{kind: ('apache-2.0', 'texts written by SmolLM2-135M-Instruct about subjects and seeds of smollm_nb')
+       for kind in ('invented', 'searched', 'clustered', 'curated')},
     'machine': ('other', 'documentation and code of installed Python packages, each under its own licence'),
     'prose': ('other', 'packages of prose, each under its own licence; see the table of `corpus.prose`'),
     'folder': ('other', 'texts of whoever made the model; the run does not know their licence'),
