@@ -587,8 +587,8 @@ SPLITS = ('training.micro_batch_size', 'training.grad_accum_steps', 'training.da
 
 _USUAL = { # what these keys were before anybody could set them: only another value makes a stage another one
     'corpus.synthetic': ('written', 'rewritings', 'lessons'), 'corpus.audiences': (), 'model.tie_word_embeddings': True,
-    'training.decay_shape': '1-sqrt', 'training.optimizer': 'adamw', 'tuning.data': {}, 'tuning.pairs': {},
-    'tuning.hub_rows': 0}
+    'corpus.filters': ('language', 'quality', 'duplicates'), 'training.decay_shape': '1-sqrt',
+    'training.optimizer': 'adamw', 'tuning.data': {}, 'tuning.pairs': {}, 'tuning.hub_rows': 0}
 
 def _named(values): return {k: v for k, v in values.items() if k not in _USUAL or _USUAL[k] != v}
 

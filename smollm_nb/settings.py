@@ -72,6 +72,7 @@ class CorpusSettings:
         written_documents: written anew; 0 for the writer sample · documents · ours
         synthetic: collections of written texts · names · ours
         audiences: whose written texts are read, as in middle_school; none for all · names · ours
+        filters: that documents go through · names · FineWeb
         language: kept; the rules and the scorers know English only · code · FineWeb
         language_threshold: smallest score of the language that is kept · 0 to 1 · FineWeb
         min_alpha_words: smallest share of words with a letter · 0 to 1 · Gopher
@@ -101,6 +102,7 @@ class CorpusSettings:
     written_documents: int = 0      # written anew; 0 for the writer sample · documents · ours
     synthetic: tuple[str,...] = ('written', 'rewritings', 'lessons') # collections of written texts · names · ours
     audiences: tuple[str,...] = ()  # whose written texts are read, as in middle_school; none for all · names · ours
+    filters: tuple[str,...] = ('language', 'quality', 'duplicates') # that documents go through · names · FineWeb
     language: str = 'en'            # kept; the rules and the scorers know English only · code · FineWeb
     language_threshold: float = 0.65 # smallest score of the language that is kept · 0 to 1 · FineWeb
     min_alpha_words: float = 0.8    # smallest share of words with a letter · 0 to 1 · Gopher
@@ -687,7 +689,7 @@ _NAMES = { # key -> names that it may hold
     'executor': ('local', 'slurm', 'ray'), 'dtype': ('float32', 'bfloat16', 'auto'),
     'training.parallel': ('ddp', 'fsdp'), 'training.decay_shape': ('1-sqrt', 'cosine'),
     'training.optimizer': ('adamw', 'muon'), 'corpus.prose': _PROSE, 'corpus.synthetic': ('written', *COLLECTIONS),
-    'corpus.audiences': _AUDIENCES,
+    'corpus.audiences': _AUDIENCES, 'corpus.filters': ('language', 'quality', 'duplicates'),
     'corpus.sources': ('samples', 'machine', 'subjects', 'prose', 'folder', 'warc', 'hub'),
     'tuning.sources': ('samples', 'subjects'), 'evaluation.questions': ('held_out', 'two_facts', 'outside'),
     'mixture.shares': _DATASETS, 'mixture.late_shares': _DATASETS,
@@ -817,6 +819,10 @@ _IDLE = ( # (keys, the key that decides, whether the keys do nothing)
         'corpus.sources', lambda r: 'hub' in r.corpus.sources),
     ('corpus.topics corpus.pages_per_topic corpus.written_documents', 'corpus.writer',
         lambda r: r.corpus.writer == 'sample'),
+    ('corpus.language corpus.language_threshold', 'corpus.filters', lambda r: 'language' not in r.corpus.filters),
+    ('corpus.min_alpha_words', 'corpus.filters', lambda r: 'quality' not in r.corpus.filters),
+    ('corpus.minhash_ngram corpus.minhash_buckets corpus.minhash_hashes', 'corpus.filters',
+        lambda r: 'duplicates' not in r.corpus.filters),
     ('tuning.hub_rows', 'tuning.data', lambda r: not (r.tuning.data or r.tuning.pairs)),
     ('tuning.dpo_epochs tuning.dpo_learning_rate tuning.dpo_batch_size tuning.dpo_beta', 'tuning.pairs',
         lambda r: not (r.tuning.pairs or r.tuning.sources)),

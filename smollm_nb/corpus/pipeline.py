@@ -89,7 +89,8 @@ def _scored(recipe:Recipe, folder:CorpusFolder, progress:bool)->None:
         prose=dict(kinds=c.prose, folder=c.prose_path, most=c.prose_pages)
     )
     files = SourceStep('python', folder.set_aside('python'), modules=c.python_modules, **where)
-    rules = web_steps(web, c.language, c.language_threshold, c.min_alpha_words)
+    rules = [rule for rule in web_steps(web, c.language, c.language_threshold, c.min_alpha_words)
+             if rule.name in ('extract', *c.filters)]
     lines = {'fineweb-edu-dedup': [pages, *rules, *edu_steps(web, heads['edu'], c.edu_threshold)],
              'python-edu': [files, *python_steps(code, c.python_edu_threshold, heads['python'])]}
     written = {name: [*steps, JsonlWriter(str(work/name), compression='zstd')] for name, steps in lines.items()}
@@ -211,10 +212,11 @@ def _finish(name:str, recipe:Recipe, folder:CorpusFolder, decontaminator:Deconta
     from smollm_nb.corpus.web import mask_pii
     c = recipe.corpus
     raw_pages = name == 'fineweb-edu-dedup' and 'hub' not in c.sources
+    minhash = c.minhash_ngram, c.minhash_buckets, c.minhash_hashes
     return finish_dataset(
         name, partial(_rows, name, recipe, folder), folder, decontaminator,
         lambda group: name != 'conversations' and held_out(group, c.heldout_fraction, recipe.corpus_seed),
-        (c.minhash_ngram, c.minhash_buckets, c.minhash_hashes), mask_pii if raw_pages else None
+        minhash if 'duplicates' in c.filters else None, mask_pii if raw_pages else None
     )
 
 # %% ../../nbs/corpus/195_pipeline.ipynb #b8e339a1

@@ -277,13 +277,19 @@ def fates(
 def _dropped_row(row:Row, reason:str)->Row:
     return dict(id=row['id'], text=row['text'], metadata=dict(drop_reason=reason, source=source_of(row)))
 
+def _kept(read, signatures, minhash):
+    "Place of the copy that is kept, for every row."
+    if minhash is None:
+        return np.arange(sum(1 for _ in read()))
+    return kept_copies(signatures, write_signatures(read, signatures, minhash), *minhash[1:])
+
 def finish_dataset(
     dataset:str,                      # Its name
     read:Read,                        # What the steps before left of it; read twice
     folder:CorpusFolder,              # Receives documents, held-out and dropped ones
     decontaminator:Decontaminator,    # Knows the benchmark items
     apart:Callable[[str],bool],       # Name of what a row quotes -> whether it is held out
-    minhash:tuple[int,int,int],       # Words per shingle, bands, hashes per band
+    minhash:tuple[int,int,int]|None,  # Words per shingle, bands, hashes per band; None: near-duplicates stay
     mask:Callable[[str],str]|None=None, # Text as it is written; near-duplicates are looked for before
 )->Counts:                            # What was written
     """Near-duplicates, masks, benchmark overlap and held-out split of one data set.
@@ -294,14 +300,14 @@ def finish_dataset(
         folder: Receives documents, held-out and dropped ones
         decontaminator: Knows the benchmark items
         apart: Name of what a row quotes -> whether it is held out
-        minhash: Words per shingle, bands, hashes per band
+        minhash: Words per shingle, bands, hashes per band; None: near-duplicates stay
         mask: Text as it is written; near-duplicates are looked for before
 
     Returns:
         What was written
     """
     signatures, counts = folder.work/'signatures'/dataset, Counter[Entry]()
-    kept = kept_copies(signatures, write_signatures(read, signatures, minhash), *minhash[1:])
+    kept = _kept(read, signatures, minhash)
     rows = ((row | dict(text=mask(row['text'])) if mask else row, group) for row, group in read())
     places = {kind: folder.kept(kind, dataset) for kind in KINDS}
     places |= {step: folder.dropped(dataset, step) for step in LAST}
@@ -310,5 +316,5 @@ def finish_dataset(
         for row, fate, reason in fates(rows, kept, decontaminator, apart):
             write[fate](_dropped_row(row, reason) if reason else row)
             counts[Entry(dataset, fate, source_of(row), reason.split(' ')[0])] += 1
-    signatures.unlink()
+    signatures.unlink(missing_ok=True)
     return counts
